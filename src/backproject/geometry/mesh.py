@@ -1,0 +1,138 @@
+"""A triangle mesh."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from os import PathLike
+
+import numpy as np
+from numpy.typing import NDArray
+
+from backproject.errors import InputError
+from backproject.geometry.transform import Similarity
+
+
+@dataclass(frozen=True)
+class Mesh:
+    """Triangles over shared vertices, counter-clockwise seen from outside.
+
+    `vertices` (V, 3) float64 in scene units; `faces` (F, 3) int32 indices into them.
+    """
+
+    vertices: NDArray[np.float64]
+    faces: NDArray[np.int32]
+
+    def __post_init__(self) -> None:
+        vertices = np.ascontiguousarray(self.vertices, np.float64)
+        faces = np.asarray(self.faces)
+        if vertices.ndim != 2 or vertices.shape[1] != 3:
+            raise InputError(f"mesh vertices: got shape {vertices.shape}, expected (V, 3)")
+        if faces.ndim != 2 or faces.shape[1] != 3 or not np.issubdtype(faces.dtype, np.integer):
+            raise InputError(
+                f"mesh faces: got shape {faces.shape} of {faces.dtype}, expected (F, 3) of integers"
+            )
+        if faces.size and (faces.min() < 0 or faces.max() >= len(vertices)):
+            raise InputError(
+                f"mesh faces: got indices from {faces.min()} to {faces.max()},"
+                f" expected 0 to {len(vertices) - 1}"
+            )
+        bad = int((~np.isfinite(vertices).all(axis=1)).sum())
+        if bad:
+            raise InputError(f"mesh vertices: {bad} of {len(vertices)} hold nan or infinite numbers")
+        object.__setattr__(self, "vertices", vertices)
+        object.__setattr__(self, "faces", np.ascontiguousarray(faces, np.int32))
+
+    @classmethod
+    def load(cls, path: str | PathLike[str]) -> Mesh:
+        """Return the mesh of an OBJ, PLY, STL, OFF or GLB file, polygons ear-clipped; see `io.meshes`."""
+        from backproject.io.meshes import read_mesh
+
+        return read_mesh(path)
+
+    def save(self, path: str | PathLike[str]) -> None:
+        """Write a .ply, .obj, .stl, .glb or .off file, by suffix; see `io.meshes`."""
+        from backproject.io.meshes import write_mesh
+
+        write_mesh(self, path)
+
+    @property
+    def triangles(self) -> NDArray[np.float64]:
+        """The corners of every face, (F, 3, 3)."""
+        return self.vertices[self.faces]
+
+    @cached_property
+    def area_vectors(self) -> NDArray[np.float64]:
+        """The normal of every face times its area, (F, 3)."""
+        a, b, c = np.moveaxis(self.triangles, 1, 0)
+        return np.cross(b - a, c - a) / 2
+
+    @cached_property
+    def face_areas(self) -> NDArray[np.float64]:
+        """The area of every face, (F,)."""
+        return np.linalg.norm(self.area_vectors, axis=1)
+
+    @cached_property
+    def face_normals(self) -> NDArray[np.float64]:
+        """The unit normal of every face, (F, 3); zero where the face has no area."""
+        areas = self.face_areas[:, None]
+        return np.divide(
+            self.area_vectors, areas, out=np.zeros_like(self.area_vectors), where=areas > 0
+        )
+
+    @cached_property
+    def centroid(self) -> NDArray[np.float64]:
+        """The area-weighted mean of the faces' centres, (3,): the surface's centre, whatever its tessellation."""
+        total = float(self.face_areas.sum())
+        if not total > 0:
+            raise InputError(f"mesh of {len(self.faces)} faces: no area, so it has no centre")
+        return np.asarray(self.face_areas @ self.triangles.mean(axis=1) / total)
+
+    @cached_property
+    def radius(self) -> float:
+        """The radius of the sphere about the centroid that holds every face with area."""
+        used = np.unique(self.faces[self.face_areas > 0])
+        return float(np.linalg.norm(self.vertices[used] - self.centroid, axis=1).max())
+
+    @cached_property
+    def is_watertight(self) -> bool:
+        """Whether every edge joins exactly two faces that run along it in opposite directions."""
+        if len(self.faces) == 0:
+            return False
+        start = self.faces.astype(np.int64)
+        end = np.roll(start, -1, axis=1)
+        count = len(self.vertices)
+        forward = np.sort((start * count + end).ravel())
+        backward = np.sort((end * count + start).ravel())
+        once = bool((np.diff(forward) > 0).all())
+        return once and bool(np.array_equal(forward, backward)) and bool((start != end).all())
+
+    def transformed(self, new_from_old: Similarity) -> Mesh:
+        """Return the mesh in another frame."""
+        return Mesh(new_from_old.apply(self.vertices), self.faces)
+
+
+@dataclass(frozen=True)
+class NormalizedMesh:
+    """A mesh in the unit frame, and the way back to where it came from."""
+
+    mesh: Mesh
+    world_from_unit: Similarity
+
+    def restore(self, mesh: Mesh) -> Mesh:
+        """Return a mesh of the unit frame, a reconstruction say, in the original's coordinates."""
+        return mesh.transformed(self.world_from_unit)
+
+
+def normalize(mesh: Mesh, *, radius: float = 0.5) -> NormalizedMesh:
+    """Return `mesh` with its area-weighted centroid at the origin and inside a sphere of `radius` about it.
+
+    The protocol of Soltani et al. (CVPR 2017): the depth window of cameras at 1.5 holds points within 0.5 of the centre. Faces
+    without area and vertices of no face count for neither centre nor size.
+
+    Raises:
+        InputError: the mesh has no area.
+
+    """
+    world_from_unit = Similarity(mesh.radius / radius, translation=mesh.centroid)
+    return NormalizedMesh(mesh.transformed(world_from_unit.inverse()), world_from_unit)

@@ -1,0 +1,295 @@
+"""Cameras: one pinhole camera, and a rig of several."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from os import PathLike
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from backproject.errors import InputError
+from backproject.geometry.transform import check_rotation
+
+DODECAHEDRON_DIRECTIONS = np.array(
+    [
+        (-0.57735, -0.57735, 0.57735), (0.934172, 0.356822, 0), (0.934172, -0.356822, 0),
+        (-0.934172, 0.356822, 0), (-0.934172, -0.356822, 0), (0, 0.934172, 0.356822),
+        (0, 0.934172, -0.356822), (0.356822, 0, -0.934172), (-0.356822, 0, -0.934172),
+        (0, -0.934172, -0.356822), (0, -0.934172, 0.356822), (0.356822, 0, 0.934172),
+        (-0.356822, 0, 0.934172), (0.57735, 0.57735, -0.57735), (0.57735, 0.57735, 0.57735),
+        (-0.57735, 0.57735, -0.57735), (-0.57735, 0.57735, 0.57735), (0.57735, -0.57735, -0.57735),
+        (0.57735, -0.57735, 0.57735), (-0.57735, -0.57735, -0.57735),
+    ]
+)  # fmt: skip
+"""The 20 camera directions of Soltani et al. (CVPR 2017), digits and order as in their `camPosList.txt`."""
+
+
+@dataclass(frozen=True)
+class Camera:
+    """A pinhole camera.
+
+    Axes are OpenCV's, seen from behind the camera, with pixel (0, 0)'s corner at the image's upper left:
+
+              z (forward, depth grows)
+             /
+            o----> x (right, columns)
+            |
+            v y (down, rows)
+
+    `intrinsics` (3, 3) in pixels, without skew; `world_from_camera` (4, 4); `width`, `height` in pixels.
+    """
+
+    intrinsics: NDArray[np.float64]
+    world_from_camera: NDArray[np.float64]
+    width: int
+    height: int
+
+    @property
+    def camera_from_world(self) -> NDArray[np.float64]:
+        """The inverse pose, (4, 4)."""
+        return invert_poses(self.world_from_camera)
+
+    @property
+    def center_world(self) -> NDArray[np.float64]:
+        """Where the camera stands, (3,)."""
+        return self.world_from_camera[:3, 3]
+
+    def project(self, points_world: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return pixel coordinates (..., 2) and planar depth (...) of world points (..., 3)."""
+        pose = self.camera_from_world
+        points_camera = np.asarray(points_world, np.float64) @ pose[:3, :3].T + pose[:3, 3]
+        depth = points_camera[..., 2]
+        with np.errstate(divide="ignore", invalid="ignore"):
+            slopes = points_camera[..., :2] / depth[..., None]
+        focal = self.intrinsics[(0, 1), (0, 1)]
+        return slopes * focal + self.intrinsics[:2, 2], depth
+
+    def unproject(self, pixels: ArrayLike, depth: ArrayLike) -> NDArray[np.float64]:
+        """Return the world points (..., 3) seen at pixel coordinates (..., 2) at planar depth (...)."""
+        pixels = np.asarray(pixels, np.float64)
+        focal = self.intrinsics[(0, 1), (0, 1)]
+        slopes = (pixels - self.intrinsics[:2, 2]) / focal
+        rays = np.concatenate([slopes, np.ones_like(slopes[..., :1])], axis=-1)
+        points_camera = rays * np.asarray(depth, np.float64)[..., None]
+        pose = self.world_from_camera
+        return points_camera @ pose[:3, :3].T + pose[:3, 3]
+
+
+@dataclass(frozen=True)
+class Rig:
+    """N cameras of one image size: `intrinsics` (N, 3, 3) in pixels, `world_from_camera` (N, 4, 4)."""
+
+    intrinsics: NDArray[np.float64]
+    world_from_camera: NDArray[np.float64]
+    width: int
+    height: int
+
+    def __post_init__(self) -> None:
+        poses = np.asarray(self.world_from_camera, np.float64)
+        if poses.ndim != 3 or poses.shape[1:] != (4, 4) or len(poses) == 0:
+            raise InputError(f"world_from_camera: got shape {poses.shape}, expected (N, 4, 4)")
+        intrinsics = np.asarray(self.intrinsics, np.float64)
+        if intrinsics.shape == (3, 3):
+            intrinsics = np.repeat(intrinsics[None], len(poses), axis=0)
+        object.__setattr__(self, "intrinsics", intrinsics)
+        object.__setattr__(self, "world_from_camera", poses)
+        object.__setattr__(self, "width", int(self.width))
+        object.__setattr__(self, "height", int(self.height))
+        if self.width < 1 or self.height < 1:
+            raise InputError(f"image size: got {self.width} x {self.height}, expected at least 1")
+        _check_intrinsics(intrinsics, len(poses))
+        for k, pose in enumerate(poses):
+            _check_pose(pose, f"world_from_camera of view {k}")
+
+    def __len__(self) -> int:
+        return len(self.world_from_camera)
+
+    def __getitem__(self, k: int) -> Camera:
+        return Camera(self.intrinsics[k], self.world_from_camera[k], self.width, self.height)
+
+    def __iter__(self) -> Iterator[Camera]:
+        return (self[k] for k in range(len(self)))
+
+    @property
+    def camera_from_world(self) -> NDArray[np.float64]:
+        """The inverse poses, (N, 4, 4)."""
+        return invert_poses(self.world_from_camera)
+
+    @property
+    def centers_world(self) -> NDArray[np.float64]:
+        """Where the cameras stand, (N, 3)."""
+        return self.world_from_camera[:, :3, 3]
+
+    @classmethod
+    def looking_at(
+        cls,
+        positions: ArrayLike,
+        *,
+        target: ArrayLike = (0.0, 0.0, 0.0),
+        up: ArrayLike = (0.0, 1.0, 0.0),
+        size: int | tuple[int, int] = 224,
+        fov_deg: float = 43.0,
+    ) -> Rig:
+        """Return cameras at `positions` (N, 3) that look at `target`, upright along `up` (gluLookAt).
+
+        `size` is the image's side, or (width, height), in pixels; `fov_deg` the vertical field of view.
+        """
+        positions = np.asarray(positions, np.float64)
+        if positions.ndim != 2 or positions.shape[1] != 3 or len(positions) == 0:
+            raise InputError(f"camera positions: got shape {positions.shape}, expected (N, 3)")
+        width, height = (size, size) if isinstance(size, int) else size
+        poses = np.stack([look_at(position, target=target, up=up) for position in positions])
+        return cls(intrinsics_from_fov(width, height, fov_deg=fov_deg), poses, width, height)
+
+    @classmethod
+    def dodecahedron(
+        cls, *, distance: float = 1.5, size: int | tuple[int, int] = 224, fov_deg: float = 43.0
+    ) -> Rig:
+        """Return the paper's 20 cameras, in the paper's order (Soltani et al., CVPR 2017)."""
+        return cls.looking_at(
+            DODECAHEDRON_DIRECTIONS * _positive(distance, "distance"), size=size, fov_deg=fov_deg
+        )
+
+    @classmethod
+    def fibonacci(
+        cls,
+        count: int,
+        *,
+        distance: float = 1.5,
+        size: int | tuple[int, int] = 224,
+        fov_deg: float = 43.0,
+    ) -> Rig:
+        """Return `count` cameras spread evenly over a sphere (the Fibonacci lattice; González 2010)."""
+        steps = np.arange(_count(count)) + 0.5
+        height = 1 - 2 * steps / count
+        angle = steps * np.pi * (3 - np.sqrt(5))
+        around = np.sqrt(1 - height**2)
+        directions = np.stack([around * np.cos(angle), height, around * np.sin(angle)], axis=1)
+        return cls.looking_at(
+            directions * _positive(distance, "distance"), size=size, fov_deg=fov_deg
+        )
+
+    @classmethod
+    def turntable(
+        cls,
+        count: int,
+        *,
+        elevation_deg: float = 20.0,
+        distance: float = 1.5,
+        size: int | tuple[int, int] = 224,
+        fov_deg: float = 43.0,
+    ) -> Rig:
+        """Return `count` cameras evenly around the y axis, `elevation_deg` above the horizon, from +z towards +x."""
+        angle = np.arange(_count(count)) * 2 * np.pi / count
+        elevation = np.radians(elevation_deg)
+        directions = np.stack(
+            [
+                np.cos(elevation) * np.sin(angle),
+                np.full(count, np.sin(elevation)),
+                np.cos(elevation) * np.cos(angle),
+            ],
+            axis=1,
+        )
+        return cls.looking_at(
+            directions * _positive(distance, "distance"), size=size, fov_deg=fov_deg
+        )
+
+    @classmethod
+    def load(
+        cls,
+        path: str | PathLike[str],
+        *,
+        distance: float = 1.5,
+        size: int | tuple[int, int] = 224,
+        fov_deg: float = 43.0,
+    ) -> Rig:
+        """Return cameras at the positions of a camera-list file, scaled to `distance`; see `io.rigs`."""
+        from backproject.io.rigs import read_camera_list
+
+        directions = read_camera_list(path)
+        return cls.looking_at(
+            directions * _positive(distance, "distance"), size=size, fov_deg=fov_deg
+        )
+
+
+def look_at(
+    position: ArrayLike, *, target: ArrayLike = (0.0, 0.0, 0.0), up: ArrayLike = (0.0, 1.0, 0.0)
+) -> NDArray[np.float64]:
+    """Return `world_from_camera` (4, 4) of a camera at `position` that looks at `target`, as gluLookAt.
+
+    Where the line of sight is parallel to `up`, gluLookAt has no answer; the axis least parallel to it then stands in for `up`.
+    """
+    position, target, up = (np.asarray(v, np.float64) for v in (position, target, up))
+    forward = target - position
+    length = np.linalg.norm(forward)
+    if not np.isfinite(length) or length == 0:
+        raise InputError(f"camera position: got {position}, expected a point off the target")
+    forward = forward / length
+    right = np.cross(forward, up)
+    if np.linalg.norm(right) < 1e-6 * np.linalg.norm(up):
+        right = np.cross(forward, np.eye(3)[np.argmin(np.abs(forward))])
+    right = right / np.linalg.norm(right)
+    pose = np.eye(4)
+    pose[:3, :3] = np.stack([right, np.cross(forward, right), forward], axis=1)
+    pose[:3, 3] = position
+    return pose
+
+
+def intrinsics_from_fov(width: int, height: int, *, fov_deg: float) -> NDArray[np.float64]:
+    """Return intrinsics (3, 3) with square pixels, centred, for a vertical field of view in degrees."""
+    if not 0 < fov_deg < 180:
+        raise InputError(f"field of view: got {fov_deg} degrees, expected between 0 and 180")
+    focal = height / 2 / np.tan(np.radians(fov_deg) / 2)
+    return np.array([[focal, 0, width / 2], [0, focal, height / 2], [0, 0, 1]])
+
+
+def invert_poses(poses: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the inverses of rigid transforms (..., 4, 4)."""
+    inverse = np.zeros_like(poses)
+    rotation = np.swapaxes(poses[..., :3, :3], -1, -2)
+    inverse[..., :3, :3] = rotation
+    inverse[..., :3, 3] = -(rotation @ poses[..., :3, 3, None])[..., 0]
+    inverse[..., 3, 3] = 1
+    return inverse
+
+
+def _check_intrinsics(intrinsics: NDArray[np.float64], count: int) -> None:
+    if intrinsics.shape != (count, 3, 3):
+        raise InputError(
+            f"intrinsics: got shape {intrinsics.shape}, expected (3, 3) or ({count}, 3, 3)"
+        )
+    focal = intrinsics[:, (0, 1), (0, 1)]
+    if not (np.isfinite(intrinsics).all() and (focal > 0).all()):
+        raise InputError(
+            f"intrinsics: got focal lengths down to {focal.min():g},"
+            " expected finite numbers and focal lengths above 0"
+        )
+    skew_free = intrinsics * np.array([[1, 0, 1], [0, 1, 1], [0, 0, 1]])
+    if not (np.array_equal(skew_free, intrinsics) and (intrinsics[:, 2, 2] == 1).all()):
+        raise InputError(
+            "intrinsics: expected [[fx, 0, cx], [0, fy, cy], [0, 0, 1]], without skew;"
+            f" got {intrinsics[0].tolist()}"
+        )
+
+
+def _check_pose(pose: NDArray[np.float64], name: str) -> None:
+    check_rotation(pose[:3, :3], name)
+    if not np.isfinite(pose).all() or not np.allclose(pose[3], (0, 0, 0, 1)):
+        raise InputError(
+            f"{name}: got last row {pose[3].tolist()} and translation {pose[:3, 3].tolist()},"
+            " expected [0, 0, 0, 1] and finite numbers"
+        )
+
+
+def _positive(value: float, name: str) -> float:
+    if not (np.isfinite(value) and value > 0):
+        raise InputError(f"{name}: got {value}, expected a number above 0")
+    return float(value)
+
+
+def _count(count: int) -> int:
+    if count < 1:
+        raise InputError(f"number of cameras: got {count}, expected at least 1")
+    return count

@@ -1,0 +1,101 @@
+"""Depth maps with their cameras."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from os import PathLike
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from backproject.errors import InputError
+from backproject.geometry.rig import Rig
+from backproject.geometry.transform import Similarity
+
+
+@dataclass(frozen=True)
+class ViewSet:
+    """N depth maps and the rig that took them: all that a reconstruction is ever given.
+
+    `depth` (N, H, W) float32, planar z in scene units at pixel centres:
+    finite (above 0) is a surface with free space before it, `inf` a ray known to hit nothing, `nan` not measured.
+    """
+
+    depth: NDArray[np.float32]
+    rig: Rig
+
+    def __post_init__(self) -> None:
+        depth = np.ascontiguousarray(self.depth, np.float32)
+        expected = (len(self.rig), self.rig.height, self.rig.width)
+        if depth.shape != expected:
+            raise InputError(
+                f"depth: got shape {depth.shape}, expected {expected} (views, height, width)"
+            )
+        not_ahead = int((depth <= 0).sum())
+        if not_ahead:
+            raise InputError(
+                f"depth: {not_ahead} pixels are 0 or negative; expected depth above 0,"
+                " inf where a ray hits nothing, nan where nothing was measured"
+            )
+        object.__setattr__(self, "depth", depth)
+
+    @classmethod
+    def from_arrays(
+        cls, depth: ArrayLike, intrinsics: ArrayLike, world_from_camera: ArrayLike
+    ) -> ViewSet:
+        """Return a view set from plain arrays.
+
+        `depth` (N, H, W) planar z, inf = empty, nan = not measured; `intrinsics` (3, 3) or (N, 3, 3) in pixels;
+        `world_from_camera` (N, 4, 4) with OpenCV axes. Pixel centres lie at +0.5.
+        """
+        depth = np.asarray(depth, np.float32)
+        if depth.ndim != 3:
+            raise InputError(f"depth: got shape {depth.shape}, expected (N, H, W)")
+        height, width = depth.shape[1:]
+        rig = Rig(
+            np.asarray(intrinsics, np.float64),
+            np.asarray(world_from_camera, np.float64),
+            width,
+            height,
+        )
+        return cls(depth, rig)
+
+    @classmethod
+    def load(cls, path: str | PathLike[str]) -> ViewSet:
+        """Return the views of a capture folder; see `io.captures`."""
+        from backproject.io.captures import read_capture
+
+        return read_capture(path)
+
+    def save(self, path: str | PathLike[str]) -> None:
+        """Write a capture folder; see `io.captures`."""
+        from backproject.io.captures import write_capture
+
+        write_capture(self, path)
+
+    def __len__(self) -> int:
+        return len(self.depth)
+
+    @property
+    def silhouettes(self) -> NDArray[np.bool_]:
+        """Where a surface was seen, (N, H, W)."""
+        return np.isfinite(self.depth)
+
+    def subset(self, views: ArrayLike) -> ViewSet:
+        """Return some of the views, by index or mask, in the order given."""
+        chosen = np.arange(len(self))[np.asarray(views)]
+        if chosen.ndim != 1 or len(chosen) == 0:
+            raise InputError(f"views: got {views!r}, expected at least one view in a flat list")
+        rig = self.rig
+        return ViewSet(
+            self.depth[chosen],
+            Rig(rig.intrinsics[chosen], rig.world_from_camera[chosen], rig.width, rig.height),
+        )
+
+    def transformed(self, new_from_old: Similarity) -> ViewSet:
+        """Return the same views of a scene that was moved, turned and scaled: depth scales along."""
+        poses = self.rig.world_from_camera.copy()
+        poses[:, :3, :3] = new_from_old.rotation @ poses[:, :3, :3]
+        poses[:, :3, 3] = new_from_old.apply(self.rig.centers_world)
+        rig = Rig(self.rig.intrinsics, poses, self.rig.width, self.rig.height)
+        return ViewSet(self.depth * np.float32(new_from_old.scale), rig)
