@@ -1,0 +1,182 @@
+"""One depth map in one file: which formats there are, and what their numbers mean."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from os import PathLike
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from backproject.errors import FileMissingError, FormatError, InputError
+from backproject.io.atomic import atomic_file
+from backproject.io.depth_exr import read_exr, write_exr
+from backproject.io.depth_npy import read_npy, write_npy
+from backproject.io.depth_png import read_png, write_png
+
+Stored = NDArray[Any]
+"""The numbers as a file holds them, (H, W), integers or floats."""
+
+
+@dataclass(frozen=True)
+class DepthFormat:
+    """A file format: `read` gives the stored numbers, `write` takes them as `stored_dtype`."""
+
+    name: str
+    stored_dtype: np.dtype[Any]
+    read: Callable[[Path], Stored]
+    write: Callable[[Stored, Path], None]
+
+    @property
+    def holds_floats(self) -> bool:
+        """Whether inf and nan can be stored as themselves."""
+        return self.stored_dtype.kind == "f"
+
+
+DEPTH_FORMATS: Mapping[str, DepthFormat] = MappingProxyType(
+    {
+        ".npy": DepthFormat("NumPy array", np.dtype(np.float32), read_npy, write_npy),
+        ".png": DepthFormat("16-bit grey PNG", np.dtype(np.uint16), read_png, write_png),
+        ".exr": DepthFormat("OpenEXR", np.dtype(np.float32), read_exr, write_exr),
+    }
+)
+"""The formats by suffix, lower case."""
+
+
+@dataclass(frozen=True)
+class DepthCode:
+    """What stored numbers mean: depth is `scale` times the number, but for two special numbers.
+
+    `empty` stands for inf (the ray hits nothing), `not_measured` for nan. Files in the world at
+    large write 0 for both. Reading that 0 as nan is the safe way: taking a sensor's hole for empty
+    would carve through the object, taking background for a hole only loses knowledge.
+    """
+
+    scale: float = 1.0
+    empty: float | None = None
+    not_measured: float | None = 0
+
+    def __post_init__(self) -> None:
+        if not (np.isfinite(self.scale) and self.scale > 0):
+            raise InputError(f"scale of depth: got {self.scale}, expected a number above 0")
+
+    @classmethod
+    def for_integers(cls, farthest: float) -> DepthCode:
+        """Return the code that spreads 1 to 65534 over depths up to `farthest`.
+
+        0 is empty and 65535 not measured. Depth is rounded to a multiple of the scale, which is
+        `farthest / 65534`: an error of half of that (1.5e-5 at a farthest depth of 2).
+        """
+        return cls(float(farthest) / _LAST, empty=0, not_measured=_LAST + 1)
+
+    def decode(self, stored: Stored) -> NDArray[np.float32]:
+        """Return depth of stored numbers, float32; exactly the numbers if the scale is 1."""
+        # float64 beyond float32's range becomes inf, and is further than anything measured.
+        with np.errstate(over="ignore"):
+            depth = stored.astype(np.float32)
+            if self.scale != 1:
+                depth = (stored * np.float64(self.scale)).astype(np.float32)
+        for number, meaning in ((self.empty, np.inf), (self.not_measured, np.nan)):
+            if number is not None:
+                depth[stored == number] = meaning
+        return depth
+
+    def encode(self, depth: NDArray[np.float32], dtype: np.dtype[Any]) -> Stored:
+        """Return the numbers to store as `dtype`."""
+        if dtype.kind == "f":
+            return depth if self.scale == 1 else (depth / np.float64(self.scale)).astype(dtype)
+        finite = np.isfinite(depth)
+        steps = np.rint(np.where(finite, depth, 0) / np.float64(self.scale))
+        # A surface nearer than half a step stays a surface: 0 would make it empty.
+        stored = np.clip(steps, 1, _LAST)
+        stored[np.isposinf(depth)] = self.empty
+        stored[np.isnan(depth)] = self.not_measured
+        return stored.astype(dtype)
+
+
+_LAST = 65534
+"""The largest 16-bit number that stands for a depth."""
+
+
+def read_depth_image(
+    path: str | PathLike[str], code: DepthCode | None = None
+) -> NDArray[np.float32]:
+    """Return the depth map of a .npy, .png (16-bit grey) or .exr file, (H, W) planar z.
+
+    Finite above 0 is a surface, inf a ray that hits nothing, nan not measured. `code` says what
+    the stored numbers mean; by default they are scene units, and 0 is not measured.
+
+    Raises:
+        FileMissingError: no such file.
+        FormatError: an unknown suffix, content that is not whole or not one depth map, numbers
+            below 0.
+
+    """
+    path = Path(path)
+    format = depth_format(path)
+    if not path.is_file():
+        raise FileMissingError(f"{path}: no such file, expected a depth map")
+    try:
+        stored = format.read(path)
+    # Not only ValueError: on damaged files the libraries raise whatever they run into.
+    except Exception as error:
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
+        raise FormatError(
+            f"{path}: cannot be read as {format.name}: {reason}; expected one whole depth map"
+        ) from error
+    depth = (code or DepthCode()).decode(stored)
+    negative = int((depth <= 0).sum())
+    if negative:
+        raise FormatError(
+            f"{path}: {negative} pixels have depth {np.nanmin(depth):g} or so,"
+            " expected depth above 0 along the optical axis"
+        )
+    return depth
+
+
+def write_depth_image(
+    depth: ArrayLike, path: str | PathLike[str], code: DepthCode | None = None
+) -> None:
+    """Write a depth map (H, W) by suffix: .npy and .exr hold float32 exactly, .png 16-bit integers.
+
+    A .png needs a `code` (`DepthCode.for_integers`), which its reader must be given again.
+
+    Raises:
+        FormatError: an unknown suffix.
+        InputError: not (H, W), or a .png without a code for inf and nan.
+        OutputError: a place that cannot be written.
+
+    """
+    path = Path(path)
+    format = depth_format(path)
+    depth = np.asarray(depth, np.float32)
+    if depth.ndim != 2 or depth.size == 0:
+        raise InputError(f"depth map for {path}: got shape {depth.shape}, expected (H, W)")
+    code = code or DepthCode()
+    if not format.holds_floats and None in (code.empty, code.not_measured):
+        raise InputError(
+            f"depth map for {path}: integers need a code for inf and nan,"
+            " expected DepthCode.for_integers(farthest depth)"
+        )
+    with atomic_file(path) as beside:
+        format.write(code.encode(depth, format.stored_dtype), beside)
+
+
+def depth_format(path: Path) -> DepthFormat:
+    """Return the format of a file name.
+
+    Raises:
+        FormatError: an unknown suffix.
+
+    """
+    format = DEPTH_FORMATS.get(path.suffix.lower())
+    if format is None:
+        raise FormatError(
+            f"{path}: suffix `{path.suffix}` is no depth map's here,"
+            f" expected one of {' '.join(DEPTH_FORMATS)}"
+        )
+    return format

@@ -1,0 +1,56 @@
+"""Wavefront OBJ: `v` and `f` lines.
+
+Read here and not with trimesh, which fans out polygons, splits vertices along texture seams (a
+closed mesh opens) and takes indices that do not exist for others. Positions and faces are two kinds
+of line; everything else in the file is appearance.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from backproject.geometry.mesh import Mesh
+from backproject.io.polygons import Polygons
+
+
+def read_obj(path: Path) -> tuple[NDArray[np.float64], Polygons]:
+    """Return vertices (V, 3) as in the file and the polygons of all objects and groups.
+
+    Raises:
+        ValueError: a line that does not hold what its first word says.
+
+    """
+    text = path.read_text("utf-8", errors="replace")  # names and comments may be in any encoding
+    vertices: list[tuple[float, float, float]] = []
+    loops: list[list[int]] = []
+    line = ""
+    try:
+        for line in text.replace("\\\n", " ").splitlines():
+            match line.split():
+                case ["v", x, y, z, *_]:
+                    vertices.append((float(x), float(y), float(z)))
+                case ["f", *corners]:
+                    loops.append([_index(corner, len(vertices)) for corner in corners])
+                case ["v", *_]:
+                    raise ValueError("expected three coordinates")
+    except ValueError as error:
+        raise ValueError(f"the line `{line.strip()[:60]}`: {error}") from error
+    return np.array(vertices, np.float64).reshape(-1, 3), Polygons.from_lists(loops)
+
+
+def _index(word: str, count: int) -> int:
+    """Return the vertex of a corner: `7`, `7/2/3` or, counted back from the last, `-1//4`."""
+    index = int(word.partition("/")[0])
+    if index == 0 or index < -count:
+        raise ValueError(f"vertex {index} does not exist")
+    return index - 1 if index > 0 else count + index
+
+
+def write_obj(mesh: Mesh, path: Path) -> None:
+    """Write vertices with 17 digits, so that reading gives the same float64 numbers."""
+    with path.open("w", encoding="utf-8") as file:
+        np.savetxt(file, mesh.vertices, fmt="v %.17g %.17g %.17g")
+        np.savetxt(file, mesh.faces + 1, fmt="f %d %d %d")
