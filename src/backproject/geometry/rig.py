@@ -201,17 +201,21 @@ class Rig:
         cls,
         path: str | PathLike[str],
         *,
-        distance: float = 1.5,
+        distance: float | None = 1.5,
         size: int | tuple[int, int] = 224,
         fov_deg: float = 43.0,
     ) -> Rig:
-        """Return cameras at the positions of a camera-list file, scaled to `distance`; see `io.rigs`."""
+        """Return cameras of a camera-list file, all `distance` from the origin; see `io.rigs`.
+
+        The list's numbers are directions, of any length. With `distance=None` they are positions.
+        """
         from backproject.io.rigs import read_camera_list
 
-        directions = read_camera_list(path)
-        return cls.looking_at(
-            directions * _positive(distance, "distance"), size=size, fov_deg=fov_deg
-        )
+        positions = read_camera_list(path)
+        if distance is not None:
+            lengths = np.linalg.norm(positions, axis=1, keepdims=True)
+            positions = positions / lengths * _positive(distance, "distance")
+        return cls.looking_at(positions, size=size, fov_deg=fov_deg)
 
 
 def look_at(
