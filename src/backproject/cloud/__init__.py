@@ -1,0 +1,1 @@
+"""Depth maps become a point cloud."""

@@ -1,0 +1,1 @@
+"""A mesh and a rig become depth maps."""

@@ -1,0 +1,102 @@
+"""Back-project pixels, and ask the other views about the points."""
+
+import numpy as np
+from numba import njit
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def unproject_rows(
+    start, stop, depth, du, dv, intrinsics, world_from_camera, first, points, normals, view_index
+):
+    """Write the points of the pixels with finite depth; items are the N H rows of `depth`.
+
+    `first` (N H) is the index of each row's first point. The normal follows from the slopes of
+    inverse depth w: a plane n.p = d has w = (n.ray)/d, linear in the pixel, so m = (fx du, fy dv, w
+    - du (u - cx) - dv (v - cy)) is n/d, which points away from the camera.
+    """
+    height, width = depth.shape[1], depth.shape[2]
+    for item in range(start, stop):
+        view, row = item // height, item % height
+        fx, fy = intrinsics[view, 0, 0], intrinsics[view, 1, 1]
+        pose = world_from_camera[view]
+        v = row + 0.5 - intrinsics[view, 1, 2]
+        k = first[item]
+        for column in range(width):
+            z = np.float64(depth[view, row, column])
+            if not z < np.inf:
+                continue
+            u = column + 0.5 - intrinsics[view, 0, 2]
+            a, b = du[view, row, column], dv[view, row, column]
+            x, y = u / fx * z, v / fy * z
+            mx, my, mz = fx * a, fy * b, 1.0 / z - a * u - b * v
+            shrink = -1.0 / np.sqrt(mx * mx + my * my + mz * mz)
+            for axis in range(3):
+                r0, r1, r2 = pose[axis, 0], pose[axis, 1], pose[axis, 2]
+                points[k, axis] = r0 * x + r1 * y + r2 * z + pose[axis, 3]
+                normals[k, axis] = (r0 * mx + r1 * my + r2 * mz) * shrink
+            view_index[k] = view
+            k += 1
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def confirm_points(
+    start, stop, points, view_index, depth, du, dv, masks, threshold, intrinsics,
+    camera_from_world, confirmed,
+):  # fmt: skip
+    """Set `confirmed` (P,) to whether every view but a point's own allows the point.
+
+    `masks` is (N, H, W) of silhouettes in [0, 1], or (0, 0, 0) where finite depth is the
+    silhouette.
+    """
+    for k in range(start, stop):
+        confirmed[k] = True
+        for view in range(len(depth)):
+            if view != view_index[k] and not allows(
+                points[k], depth[view], du[view], dv[view],
+                masks[view] if len(masks) else masks[:0, 0],
+                threshold, intrinsics[view], camera_from_world[view],
+            ):  # fmt: skip
+                confirmed[k] = False
+                break
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def allows(point, depth, du, dv, mask, threshold, intrinsics, pose):
+    """Return whether a view leaves room for a surface at `point`: its silhouette and its depth.
+
+    Asked are the 3 x 3 pixels around the projection. One pixel that knows nothing is enough, and so
+    is one whose surface, continued along its slope, is not farther than the point by more than a
+    pixel's footprint z/f. The same for the silhouette.
+    """
+    x = pose[0, 0] * point[0] + pose[0, 1] * point[1] + pose[0, 2] * point[2] + pose[0, 3]
+    y = pose[1, 0] * point[0] + pose[1, 1] * point[1] + pose[1, 2] * point[2] + pose[1, 3]
+    z = pose[2, 0] * point[0] + pose[2, 1] * point[1] + pose[2, 2] * point[2] + pose[2, 3]
+    if z <= 0.0:
+        return True
+    u = intrinsics[0, 0] * x / z + intrinsics[0, 2]
+    v = intrinsics[1, 1] * y / z + intrinsics[1, 2]
+    height, width = depth.shape
+    if not (0.0 <= u < width and 0.0 <= v < height):
+        return True
+    column, row = int(u), int(v)
+    if column < 1 or row < 1 or column > width - 2 or row > height - 2:
+        return True  # part of the nine lies outside the image, where nothing is known
+    inside, behind = False, False
+    for nth in range(9):
+        # the pixel of the projection first: it mostly settles the matter
+        i, j = row + (nth // 3 + 1) % 3 - 1, column + (nth + 1) % 3 - 1
+        z_here = np.float64(depth[i, j])
+        if np.isnan(z_here):
+            return True
+        inside |= mask[i, j] > threshold if mask.size else z_here < np.inf
+        if not behind and z_here < np.inf:
+            w = 1.0 / z_here
+            reach = w * (1.0 / min(intrinsics[0, 0], intrinsics[1, 1]))
+            if not np.isnan(du[i, j]):
+                reach += abs(du[i, j] * (u - j - 0.5))
+            if not np.isnan(dv[i, j]):
+                reach += abs(dv[i, j] * (v - i - 0.5))
+            behind = 1.0 / z <= w + reach
+        if inside and behind:
+            return True
+    return False
