@@ -1,0 +1,117 @@
+"""Meshes drawn by the project's own renderer, lit by the depth's own slopes."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from backproject.geometry.mesh import Mesh
+from backproject.geometry.rig import Camera, Rig
+from backproject.rendering.render import render
+
+OVERSAMPLING = 2
+"""Pixels are drawn this many times finer along each side and averaged: smooth outlines."""
+PAPER = np.array([1.0, 1.0, 1.0])
+CLAY = np.array([0.78, 0.80, 0.84])
+JUMP = 0.02
+"""Depth that differs by more than this share from pixel to pixel belongs to two surfaces."""
+Points = NDArray[np.float64]
+
+
+def camera_around(mesh: Mesh, direction: tuple[float, float, float], size: int) -> Rig:
+    """Return one camera that looks along -`direction` at the mesh and holds all of it.
+
+    It stands at five radii: far enough that near and far parts are drawn alike.
+    """
+    distance = 5.0
+    fov_deg = 2 * np.degrees(np.arcsin(1 / distance)) * 1.02
+    toward = np.asarray(direction, float) / np.linalg.norm(direction)
+    position = mesh.centroid + distance * mesh.radius * toward
+    return Rig.looking_at([position], target=mesh.centroid, size=size, fov_deg=fov_deg)
+
+
+def shaded(
+    mesh: Mesh, rig: Rig, *, color: NDArray[np.float64] = CLAY, threads: int = 0
+) -> NDArray[np.float64]:
+    """Return the mesh as the rig's first camera sees it, (H, W, 3) from 0 to 1, on white."""
+    surface = visible_surface(mesh, rig, threads=threads)
+    return surface.painted(np.broadcast_to(color, (len(surface.points), 3)))
+
+
+def visible_surface(mesh: Mesh, rig: Rig, *, threads: int = 0) -> Surface:
+    """Return the points that the rig's first camera sees of the mesh, at its finer pixels."""
+    fine = finer(rig, OVERSAMPLING)
+    depth = render(mesh, fine, threads=threads).depth[0].astype(float)
+    return Surface(depth, fine[0])
+
+
+def finer(rig: Rig, times: int) -> Rig:
+    """Return the same cameras with `times` as many pixels along each side."""
+    intrinsics = rig.intrinsics.copy()
+    intrinsics[:, :2] *= times
+    return Rig(intrinsics, rig.world_from_camera, rig.width * times, rig.height * times)
+
+
+class Surface:
+    """What one camera sees: `points` (P, 3) in the world, and the `light` on each, (P,)."""
+
+    def __init__(self, depth: NDArray[np.float64], camera: Camera) -> None:
+        self.hit = np.isfinite(depth)
+        row, column = np.nonzero(self.hit)
+        pixels = np.stack([column, row], axis=1) + 0.5
+        self.points: Points = camera.unproject(pixels, depth[self.hit])
+        self.light = _light(_normals(depth, camera)[self.hit])
+
+    def painted(self, colors: NDArray[np.float64], *, contrast: float = 1) -> NDArray[np.float64]:
+        """Return the image (H, W, 3) with a colour (P, 3) for each point, lit, on white.
+
+        `contrast` below 1 softens the shadows, where the colours have something to say.
+        """
+        light = 1 + contrast * (self.light - 1)
+        image = np.broadcast_to(PAPER, (*self.hit.shape, 3)).copy()
+        image[self.hit] = np.clip(colors * light[:, None], 0, 1)
+        height, width = (side // OVERSAMPLING for side in self.hit.shape)
+        blocks = image.reshape(height, OVERSAMPLING, width, OVERSAMPLING, 3)
+        return np.asarray(blocks.mean(axis=(1, 3)))
+
+
+def _light(normals: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return a soft light from the upper left and a weaker one from the right, in camera axes."""
+    key = np.array([-0.45, -0.65, -0.65]) / np.linalg.norm([-0.45, -0.65, -0.65])
+    fill = np.array([0.8, 0.1, -0.5]) / np.linalg.norm([0.8, 0.1, -0.5])
+    return np.asarray(
+        0.40 + 0.70 * np.maximum(normals @ key, 0) + 0.20 * np.maximum(normals @ fill, 0)
+    )
+
+
+def _normals(depth: NDArray[np.float64], camera: Camera) -> NDArray[np.float64]:
+    """Return unit normals (H, W, 3) that face the camera, in camera axes, from slopes of 1/z.
+
+    On a plane 1/z = a u + b v + c over pixels (u, v), with normal (a fx, b fy, a cx + b cy + c).
+    """
+    inverse = 1 / depth
+    down, across = _slope(inverse, 0), _slope(inverse, 1)
+    (fx, _, cx), (_, fy, cy), _ = camera.intrinsics
+    row, column = np.indices(depth.shape) + 0.5
+    rest = inverse + across * (cx - column) + down * (cy - row)
+    normals = -np.stack([across * fx, down * fy, rest], axis=-1)
+    length = np.linalg.norm(normals, axis=-1, keepdims=True)
+    unit: NDArray[np.float64] = np.divide(
+        normals, length, out=np.zeros_like(normals), where=length > 0
+    )
+    return unit
+
+
+def _slope(inverse: NDArray[np.float64], axis: int) -> NDArray[np.float64]:
+    """Return the mean of the slopes to both neighbours on the same surface; 0 without any."""
+    inverse = np.moveaxis(inverse, axis, 0)
+    step = np.diff(inverse, axis=0)
+    same = np.abs(step) < JUMP * np.minimum(inverse[1:], inverse[:-1])
+    step = np.where(same, step, 0)
+    total, count = np.zeros_like(inverse), np.zeros(inverse.shape, int)
+    total[1:] += step
+    total[:-1] += step
+    count[1:] += same
+    count[:-1] += same
+    slope: NDArray[np.float64] = np.moveaxis(total / np.maximum(count, 1), 0, axis)
+    return slope
