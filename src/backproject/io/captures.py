@@ -210,7 +210,7 @@ def _pose(frame: Mapping[str, Any], k: int, file: Path) -> NDArray[np.float64]:
             f"{file}: frame {k} has no `transform_matrix` of 4 x 4 numbers,"
             " expected the camera's pose in the world"
         )
-    return matrix * _FLIP
+    return np.asarray(matrix * _FLIP)
 
 
 def _number(frame: Mapping[str, Any], key: str, k: int, file: Path) -> float:

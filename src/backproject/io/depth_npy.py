@@ -19,7 +19,7 @@ def read_npy(path: Path) -> NDArray[Any]:
     """
     # Mapped first: a file cut short, or a header that claims a giant, is refused before any
     # memory is spent, and an array of Python objects cannot be mapped at all.
-    stored = open_memmap(path, mode="r")
+    stored: NDArray[Any] = open_memmap(path, mode="r")
     if stored.ndim == 3 and stored.shape[2] == 1:
         stored = stored[..., 0]
     if stored.ndim != 2 or stored.dtype.kind not in "fiu":

@@ -112,42 +112,43 @@ def _read_element(element: _Element, body: bytes, offset: int) -> tuple[dict[str
 
     Rows whose lists have the same lengths have one layout and are read at once, window by window.
     """
-    properties = element.properties
-    chunks: list[list[NDArray[Any]]] = [[] for _ in properties]
-    sizes: list[list[NDArray[np.int64]]] = [[] for _ in properties]
-    left, window = element.count if properties else 0, 4096
+    blocks = []
+    left, window = element.count if element.properties else 0, 4096
     while left:
         rows = _alike_rows(element, body, offset, min(window, left))
         window = 2 * window if len(rows) == window else 16
-        for i, values in enumerate(chunks):
-            values.append(rows[f"value{i}"].reshape(-1))
-            sizes[i].append(np.full(len(rows), rows[f"value{i}"].size // len(rows)))
+        blocks.append(rows)
         offset += rows.nbytes
         left -= len(rows)
-    columns: dict[str, Column] = {}
-    for i, p in enumerate(properties):
-        values = np.concatenate([np.empty(0, p.dtype), *chunks[i]])
-        lengths = np.concatenate([np.empty(0, np.int64), *sizes[i]])
-        columns[p.name] = Lists(values, lengths) if p.count_dtype else values
+    columns = {
+        p.name: _column(p, [b[f"value{i}"] for b in blocks])
+        for i, p in enumerate(element.properties)
+    }
     return columns, offset
+
+
+def _column(property: _Property, blocks: list[NDArray[Any]]) -> Column:
+    values = np.concatenate([np.empty(0, property.dtype), *(block.reshape(-1) for block in blocks)])
+    if property.count_dtype is None:
+        return values
+    sizes = [np.full(len(block), block.shape[1], np.int64) for block in blocks]
+    return Lists(values, np.concatenate([np.empty(0, np.int64), *sizes]))
 
 
 def _alike_rows(element: _Element, body: bytes, offset: int, window: int) -> NDArray[Any]:
     """Return the next rows, at most `window`, up to where a list's length changes."""
-    layout, counts, start = [], {}, offset
+    layout, counts, at = [], {}, offset
     try:
         for i, p in enumerate(element.properties):
             size = 1
             if p.count_dtype:
-                size = int(np.frombuffer(body, p.count_dtype, 1, offset)[0])
+                size = int(np.frombuffer(body, p.count_dtype, 1, at)[0])
                 layout.append((f"count{i}", p.count_dtype, (1,)))
                 counts[f"count{i}"] = size
             layout.append((f"value{i}", p.dtype, (size,)))
-            offset += np.dtype(layout[-1:]).itemsize + (
-                p.count_dtype.itemsize if p.count_dtype else 0
-            )
+            at = offset + np.dtype(layout).itemsize
         row = np.dtype(layout)
-        rows = np.frombuffer(body, row, min(window, (len(body) - start) // row.itemsize), start)
+        rows = np.frombuffer(body, row, min(window, (len(body) - offset) // row.itemsize), offset)
     except (ValueError, OverflowError) as error:
         raise ValueError(_too_short(element)) from error
     if not len(rows):
@@ -167,10 +168,10 @@ def write_ply(
     path: Path, columns: Mapping[str, NDArray[Any]], faces: NDArray[np.int32] | None = None
 ) -> None:
     """Write a binary little-endian file: a vertex property a column, and triangles if given."""
-    vertex = np.rec.fromarrays(
-        [column.astype(column.dtype.newbyteorder("<")) for column in columns.values()],
-        names=list(columns),
-    )
+    layout = [(name, column.dtype.newbyteorder("<")) for name, column in columns.items()]
+    vertex = np.empty(len(next(iter(columns.values()))), layout)
+    for name, column in columns.items():
+        vertex[name] = column
     header = ["ply", "format binary_little_endian 1.0", f"element vertex {len(vertex)}"]
     header += [f"property {_NAMES[c.dtype.str[1:]]} {name}" for name, c in columns.items()]
     body = vertex.tobytes()

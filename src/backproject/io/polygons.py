@@ -34,7 +34,7 @@ class Polygons:
         return cls(faces.reshape(-1).astype(np.int64), np.full(len(faces), 3, np.int64))
 
 
-def triangulate(vertices: NDArray[np.float64], polygons: Polygons) -> NDArray[np.int64]:
+def triangulate(vertices: NDArray[np.float64], polygons: Polygons) -> NDArray[np.int32]:
     """Return triangles (T, 3) that cover the polygons, in their order and orientation.
 
     A polygon of n corners gives n - 2. It is projected along its area vector (Newell) and its ears
@@ -55,7 +55,8 @@ def triangulate(vertices: NDArray[np.float64], polygons: Polygons) -> NDArray[np
         local = _triangulate_loops(vertices[loops]).reshape(len(chosen), -1)
         triangles.append(np.take_along_axis(loops, local, axis=1).reshape(-1, 3))
         owners.append(np.repeat(chosen, size - 2))
-    return np.concatenate(triangles)[np.argsort(np.concatenate(owners), kind="stable")]
+    order = np.argsort(np.concatenate(owners), kind="stable")
+    return np.concatenate(triangles)[order].astype(np.int32)
 
 
 def _check(vertices: NDArray[np.float64], polygons: Polygons) -> None:
@@ -119,7 +120,7 @@ def _project(points: NDArray[np.float64], area: NDArray[np.float64]) -> NDArray[
     length = np.linalg.norm(axes, axis=1, keepdims=True)
     axes = np.divide(axes, length, out=np.zeros_like(axes), where=length > 0)
     flat = (points - points[0]) @ axes.T
-    return flat / (np.abs(flat).max() or 1.0)
+    return np.asarray(flat / (np.abs(flat).max() or 1.0))
 
 
 def _clip_ears(flat: NDArray[np.float64]) -> NDArray[np.int64]:

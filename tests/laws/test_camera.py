@@ -1,0 +1,179 @@
+"""A camera projects what it unprojects, and rigs put cameras where their names say."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from backproject.errors import InputError
+from backproject.geometry.rig import Rig, invert_poses, look_at
+
+# The paper's list, written out once more from the protocol so that a slip in either place shows.
+PAPER_LIST = """
+-0.57735 -0.57735 0.57735\n0.934172 0.356822 0\n0.934172 -0.356822 0\n-0.934172 0.356822 0
+-0.934172 -0.356822 0\n0 0.934172 0.356822\n0 0.934172 -0.356822\n0.356822 0 -0.934172
+-0.356822 0 -0.934172\n0 -0.934172 -0.356822\n0 -0.934172 0.356822\n0.356822 0 0.934172
+-0.356822 0 0.934172\n0.57735 0.57735 -0.57735\n0.57735 0.57735 0.57735
+-0.57735 0.57735 -0.57735\n-0.57735 0.57735 0.57735\n0.57735 -0.57735 -0.57735
+0.57735 -0.57735 0.57735\n-0.57735 -0.57735 -0.57735
+"""
+
+RIGS = {
+    "dodecahedron": Rig.dodecahedron(),
+    "fibonacci": Rig.fibonacci(33, distance=3, size=(64, 48), fov_deg=60),
+    "turntable": Rig.turntable(12, elevation_deg=35),
+}
+
+coordinates = st.floats(-10, 10)
+points = st.tuples(coordinates, coordinates, coordinates).map(np.array)
+
+
+@pytest.fixture(params=RIGS)
+def rig(request):
+    return RIGS[request.param]
+
+
+@given(st.integers(0, 19), st.floats(-50, 300), st.floats(-50, 300), st.floats(0.01, 100))
+def test_project_undoes_unproject(k, column, row, depth):
+    camera = RIGS["dodecahedron"][k]
+    pixel, depth_again = camera.project(camera.unproject((column, row), depth))
+    # A point at 100 units, held to 1e-14, seen at 0.01 units by 284 pixels of focal length:
+    # relative 1e-16 * (1.5 / 0.01) of a ray, that is below 1e-9 pixels.
+    np.testing.assert_allclose(pixel, (column, row), atol=1e-9)
+    np.testing.assert_allclose(depth_again, depth, rtol=1e-12)
+
+
+def test_unproject_undoes_project_for_arrays(rig):
+    world = np.random.default_rng(0).uniform(-0.5, 0.5, (5, 7, 3))
+    for camera in rig:
+        np.testing.assert_allclose(camera.unproject(*camera.project(world)), world, atol=1e-13)
+
+
+def test_target_is_at_the_principal_point_at_the_camera_s_distance(rig):
+    for camera in rig:
+        pixel, depth = camera.project((0, 0, 0))
+        np.testing.assert_allclose(pixel, (camera.width / 2, camera.height / 2), atol=1e-10)
+        np.testing.assert_allclose(depth, np.linalg.norm(camera.center_world), rtol=1e-14)
+
+
+@given(points, points)
+def test_look_at_is_a_rotation_with_up_above_and_never_mirrored(position, target):
+    if np.linalg.norm(target - position) < 1e-3:
+        return
+    pose = look_at(position, target=target)
+    # Normalised cross products of unit vectors: exact to a few roundings, unless the line of sight
+    # is nearly parallel to up, where the cross product is as short as 1e-6 and loses 6 digits.
+    np.testing.assert_allclose(pose[:3, :3] @ pose[:3, :3].T, np.eye(3), atol=1e-9)
+    np.testing.assert_allclose(np.linalg.det(pose[:3, :3]), 1, atol=1e-9)
+    down = pose[:3, 1]
+    assert down @ (0, 1, 0) <= 1e-12
+
+
+def test_up_in_the_world_is_up_in_the_image_and_right_is_right():
+    camera = Rig.looking_at([(0, 0, 2)])[0]
+    centre, above, right = camera.project([(0, 0, 0), (0, 0.1, 0), (0.1, 0, 0)])[0]
+    assert above[1] < centre[1]
+    assert above[0] == pytest.approx(centre[0])
+    assert right[0] > centre[0]
+    assert right[1] == pytest.approx(centre[1])
+
+
+@pytest.mark.parametrize("position", [(0, 2, 0), (0, -2, 0), (1e-9, 2, 0)])
+def test_a_camera_parallel_to_up_is_still_a_camera(position):
+    camera = Rig.looking_at([position])[0]
+    pixel, depth = camera.project((0, 0, 0))
+    np.testing.assert_allclose(pixel, (112, 112), atol=1e-6)
+    assert depth == pytest.approx(2)
+
+
+def test_field_of_view_spans_the_image_s_height():
+    camera = Rig.looking_at([(0, 0, 1)], size=(300, 200), fov_deg=90)[0]
+    # At 90 degrees the upper border, 100 pixels up, is as high as it is far.
+    np.testing.assert_allclose(camera.project([(0, 1, 0)])[0], [(150, 0)], atol=1e-10)
+
+
+def test_the_paper_s_focal_length():
+    # PROTOCOL: 43 degrees over 224 pixels, "284.33 px", to the digits given.
+    assert RIGS["dodecahedron"].intrinsics[0, 0, 0] == pytest.approx(284.33, abs=0.005)
+
+
+def test_dodecahedron_has_the_paper_s_order_and_digits():
+    expected = np.array([line.split() for line in PAPER_LIST.split("\n") if line], float) * 1.5
+    np.testing.assert_array_equal(RIGS["dodecahedron"].centers_world, expected)
+
+
+def test_dodecahedron_s_vertices_have_three_neighbours_each():
+    centers = RIGS["dodecahedron"].centers_world
+    distance = np.linalg.norm(centers[:, None] - centers, axis=2)
+    # Edge of a regular dodecahedron of circumradius 1.5, (sqrt(5) - 1) / sqrt(3) * 1.5; six digits.
+    edge = (np.sqrt(5) - 1) / np.sqrt(3) * 1.5
+    assert (np.isclose(distance, edge, atol=1e-5).sum(axis=1) == 3).all()
+
+
+@pytest.mark.parametrize("count", [20, 100, 500])
+def test_fibonacci_cameras_are_spread_evenly(count):
+    directions = Rig.fibonacci(count, distance=1).centers_world
+    np.testing.assert_allclose(np.linalg.norm(directions, axis=1), 1, rtol=1e-12)
+    np.testing.assert_allclose(directions.mean(axis=0), 0, atol=2 / count)
+    nearest = np.sort(np.linalg.norm(directions[:, None] - directions, axis=2), axis=1)[:, 1]
+    # The closest packing of N caps has neighbours at sqrt(8 pi / (sqrt(3) N)); the lattice is known
+    # to keep 3.09 / 3.81 of that (Gonzalez 2010); nobody may be much nearer nor much farther.
+    packing = np.sqrt(8 * np.pi / (np.sqrt(3) * count))
+    assert nearest.min() > 0.75 * packing
+    assert nearest.max() < 1.1 * packing
+
+
+def test_turntable_cameras_stand_at_one_height_and_turn_from_z_to_x():
+    centers = Rig.turntable(4, elevation_deg=30, distance=2).centers_world
+    np.testing.assert_allclose(centers[:, 1], 1, atol=1e-12)  # 2 sin 30
+    reach = np.sqrt(3)  # 2 cos 30
+    np.testing.assert_allclose(
+        centers[:, (2, 0)], [(reach, 0), (0, reach), (-reach, 0), (0, -reach)], atol=1e-12
+    )
+
+
+def test_inverse_poses_undo():
+    poses = RIGS["fibonacci"].world_from_camera
+    np.testing.assert_allclose(
+        invert_poses(poses) @ poses, np.repeat(np.eye(4)[None], len(poses), 0), atol=1e-14
+    )
+
+
+def test_paper_list_as_a_file_gives_the_paper_s_rig(tmp_path):
+    (tmp_path / "camPosList.txt").write_text(PAPER_LIST)
+    rig = Rig.load(tmp_path / "camPosList.txt")
+    # The list's six digits are of unit length to 5e-7, and directions are brought to it exactly.
+    np.testing.assert_allclose(
+        rig.world_from_camera, RIGS["dodecahedron"].world_from_camera, atol=1e-6
+    )
+
+
+def test_lists_hold_directions_or_with_distance_none_positions(tmp_path):
+    (tmp_path / "list.txt").write_text("0 0 4\n1 0 0\n")
+    directed = Rig.load(tmp_path / "list.txt", distance=2)
+    np.testing.assert_allclose(directed.centers_world, [(0, 0, 2), (2, 0, 0)], rtol=1e-15)
+    placed = Rig.load(tmp_path / "list.txt", distance=None)
+    np.testing.assert_array_equal(placed.centers_world, [(0, 0, 4), (1, 0, 0)])
+
+
+@pytest.mark.parametrize(
+    ("make", "word"),
+    [
+        (lambda: Rig.looking_at([(0, 0, 0)]), "off the target"),
+        (lambda: Rig.looking_at([]), "positions"),
+        (lambda: Rig.dodecahedron(distance=0), "distance"),
+        (lambda: Rig.dodecahedron(distance=np.nan), "distance"),
+        (lambda: Rig.dodecahedron(fov_deg=180), "field of view"),
+        (lambda: Rig.dodecahedron(size=0), "image size"),
+        (lambda: Rig.fibonacci(0), "number of cameras"),
+        (lambda: Rig(np.diag([1.0, 0, 1]), np.eye(4)[None], 4, 4), "focal"),
+        (lambda: Rig(np.eye(3), np.diag([1.0, 1, -1, 1])[None], 4, 4), "reflection"),
+        (lambda: Rig(np.eye(3), np.eye(4)[None] * np.nan, 4, 4), "nan"),
+        (lambda: Rig(np.eye(3) + np.eye(3, k=1), np.eye(4)[None], 4, 4), "skew"),
+    ],
+)
+def test_what_is_no_camera_is_refused(make, word):
+    with pytest.raises(InputError, match=word):
+        make()
