@@ -41,10 +41,7 @@ def consistent_points(
         InputError: masks of another shape than the depth, or a view index that is no view.
 
     """
-    shape = views.depth.shape
-    soft = np.zeros((0, 0, 0), np.float32) if masks is None else np.asarray(masks, np.float32)
-    if masks is not None and soft.shape != shape:
-        raise InputError(f"masks: got shape {soft.shape}, expected {shape}, that of the depth")
+    covered = views.silhouettes if masks is None else _cut(masks, mask_threshold, views)
     if len(cloud) and not (cloud.view_index.min() >= 0 and cloud.view_index.max() < len(views)):
         raise InputError(
             f"view_index: got {cloud.view_index.min()} to {cloud.view_index.max()},"
@@ -60,13 +57,21 @@ def consistent_points(
         cloud.points,
         cloud.view_index,
         views.depth,
+        covered,
         du,
         dv,
-        np.ascontiguousarray(soft),
-        float(mask_threshold),
         views.rig.intrinsics,
         views.rig.camera_from_world,
         confirmed,
         threads=threads,
     )
     return confirmed
+
+
+def _cut(masks: ArrayLike, threshold: float, views: ViewSet) -> NDArray[np.bool_]:
+    soft = np.asarray(masks)
+    if soft.shape != views.depth.shape:
+        raise InputError(
+            f"masks: got shape {soft.shape}, expected {views.depth.shape}, that of the depth"
+        )
+    return np.ascontiguousarray(soft > threshold)

@@ -75,7 +75,7 @@ def project_vertices(vertices, intrinsics, rotation, center, width, height, scre
         x = rotation[0, 0] * dx + rotation[0, 1] * dy + rotation[0, 2] * dz
         y = rotation[1, 0] * dx + rotation[1, 1] * dy + rotation[1, 2] * dz
         z = rotation[2, 0] * dx + rotation[2, 1] * dy + rotation[2, 2] * dz
-        if z <= 0.0:
+        if z <= 1.0 / NEAREST:
             screen[k, 0] = screen[k, 1] = screen[k, 2] = np.nan
             reach[k, 0] = reach[k, 2] = 0
             reach[k, 1] = width - 1

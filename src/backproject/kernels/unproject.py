@@ -40,28 +40,35 @@ def unproject_rows(
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def confirm_points(
-    start, stop, points, view_index, depth, du, dv, masks, threshold, intrinsics,
-    camera_from_world, confirmed,
-):  # fmt: skip
+    start,
+    stop,
+    points,
+    view_index,
+    depth,
+    covered,
+    du,
+    dv,
+    intrinsics,
+    camera_from_world,
+    confirmed,
+):
     """Set `confirmed` (P,) to whether every view but a point's own allows the point.
 
-    `masks` is (N, H, W) of silhouettes in [0, 1], or (0, 0, 0) where finite depth is the
-    silhouette.
+    `covered` (N, H, W) are the silhouettes.
     """
     for k in range(start, stop):
         confirmed[k] = True
         for view in range(len(depth)):
             if view != view_index[k] and not allows(
-                points[k], depth[view], du[view], dv[view],
-                masks[view] if len(masks) else masks[:0, 0],
-                threshold, intrinsics[view], camera_from_world[view],
+                points[k], depth[view], covered[view], du[view], dv[view], intrinsics[view],
+                camera_from_world[view],
             ):  # fmt: skip
                 confirmed[k] = False
                 break
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def allows(point, depth, du, dv, mask, threshold, intrinsics, pose):
+def allows(point, depth, covered, du, dv, intrinsics, pose):
     """Return whether a view leaves room for a surface at `point`: its silhouette and its depth.
 
     Asked are the 3 x 3 pixels around the projection. One pixel that knows nothing is enough, and so
@@ -88,7 +95,7 @@ def allows(point, depth, du, dv, mask, threshold, intrinsics, pose):
         z_here = np.float64(depth[i, j])
         if np.isnan(z_here):
             return True
-        inside |= mask[i, j] > threshold if mask.size else z_here < np.inf
+        inside |= covered[i, j]
         if not behind and z_here < np.inf:
             w = 1.0 / z_here
             reach = w * (1.0 / min(intrinsics[0, 0], intrinsics[1, 1]))
