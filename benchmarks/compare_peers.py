@@ -59,6 +59,8 @@ def main() -> None:
     }
     if options.reuse and earlier["settings"] != results["settings"]:
         sys.exit(f"{options.reuse}: made with {earlier['settings']}, not {results['settings']}")
+    if options.reuse:  # their seconds are of another run
+        results["reused"] = f"{options.reuse}: {earlier['command']}"
     old_rows = {row["mesh"]: row for row in earlier["meshes"]}
     warm: set[str] = set()
     for path in files:
@@ -196,7 +198,7 @@ Grid = tuple[str, list[str], list[list[str]]]
 def tables(results: dict[str, Any]) -> list[Grid]:
     """Return titled tables: medians of the closed and the other shapes, each mesh, rendering."""
     rows = results["meshes"]
-    names = list(dict.fromkeys(name for row in rows for name in row["methods"]))
+    names = [name for name in METHODS if any(name in row["methods"] for row in rows)]
     closed = [row for row in rows if row["closed"]]
     others = [row for row in rows if not row["closed"]]
     made = [
@@ -244,6 +246,8 @@ def to_markdown(results: dict[str, Any]) -> str:
         ", ".join(f"{key} {value}" for key, value in results["machine"].items()) + ".",
         "Bold: the best of the row.",
     ]
+    if "reused" in results:
+        lines += ["", f"Methods not named in the command are from {results['reused']}"]
     for title, head, rows in tables(results):
         lines += ["", f"## {title}", "", "| " + " | ".join(head) + " |"]
         lines += ["|---" + "|---:" * (len(head) - 1) + "|"]
