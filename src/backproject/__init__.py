@@ -6,7 +6,8 @@
     recon = bp.fuse(views)
     score = bp.compare(recon, unit.mesh, views=views)
 
-Names are imported when first used, so that `import backproject` costs milliseconds. START READING in `pipeline.py`.
+Names are imported when first used, so that `import backproject` costs milliseconds.
+START READING in `pipeline.py`.
 """
 
 from importlib import import_module

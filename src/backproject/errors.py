@@ -7,7 +7,8 @@
     |-- OutputError           (OSError)            a place that cannot be written
     `-- ReconstructionError   (RuntimeError)       sound input that holds nothing to reconstruct
 
-Each message names the file or argument, what was found, what was expected and, where known, what to do.
+Each message names the file or argument, what was found, what was expected and, where known, what to
+do.
 """
 
 

@@ -1,0 +1,1 @@
+"""Arguments to one call, and errors to one line."""

@@ -1,0 +1,1 @@
+"""Depth maps to a mesh: evidence, solid, closing, surface, in that order."""

@@ -14,7 +14,9 @@ from backproject.geometry.transform import Similarity
 
 @dataclass(frozen=True)
 class PointCloud:
-    """P points: `points` (P, 3) float64 in scene units, `normals` (P, 3) unit or nan where unknown, `view_index` (P,) int32."""
+    """P points: `points` (P, 3) float64 in scene units, `normals` (P, 3) unit or nan where unknown,
+    `view_index` (P,) int32.
+    """
 
     points: NDArray[np.float64]
     normals: NDArray[np.float64]

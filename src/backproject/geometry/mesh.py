@@ -39,13 +39,17 @@ class Mesh:
             )
         bad = int((~np.isfinite(vertices).all(axis=1)).sum())
         if bad:
-            raise InputError(f"mesh vertices: {bad} of {len(vertices)} hold nan or infinite numbers")
+            raise InputError(
+                f"mesh vertices: {bad} of {len(vertices)} hold nan or infinite numbers"
+            )
         object.__setattr__(self, "vertices", vertices)
         object.__setattr__(self, "faces", np.ascontiguousarray(faces, np.int32))
 
     @classmethod
     def load(cls, path: str | PathLike[str]) -> Mesh:
-        """Return the mesh of an OBJ, PLY, STL, OFF or GLB file, polygons ear-clipped; see `io.meshes`."""
+        """Return the mesh of an OBJ, PLY, STL, OFF or GLB file, polygons ear-clipped; see
+        `io.meshes`.
+        """
         from backproject.io.meshes import read_mesh
 
         return read_mesh(path)
@@ -82,7 +86,9 @@ class Mesh:
 
     @cached_property
     def centroid(self) -> NDArray[np.float64]:
-        """The area-weighted mean of the faces' centres, (3,): the surface's centre, whatever its tessellation."""
+        """The area-weighted mean of the faces' centres, (3,): the surface's centre, whatever its
+        tessellation.
+        """
         total = float(self.face_areas.sum())
         if not total > 0:
             raise InputError(f"mesh of {len(self.faces)} faces: no area, so it has no centre")
@@ -125,10 +131,12 @@ class NormalizedMesh:
 
 
 def normalize(mesh: Mesh, *, radius: float = 0.5) -> NormalizedMesh:
-    """Return `mesh` with its area-weighted centroid at the origin and inside a sphere of `radius` about it.
+    """Return `mesh` with its area-weighted centroid at the origin and inside a sphere of `radius`
+    about it.
 
-    The protocol of Soltani et al. (CVPR 2017): the depth window of cameras at 1.5 holds points within 0.5 of the centre. Faces
-    without area and vertices of no face count for neither centre nor size.
+    The protocol of Soltani et al. (CVPR 2017): the depth window of cameras at 1.5 holds points
+    within 0.5 of the centre. Faces without area and vertices of no face count for neither centre
+    nor size.
 
     Raises:
         InputError: the mesh has no area.

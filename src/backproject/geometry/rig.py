@@ -23,14 +23,17 @@ DODECAHEDRON_DIRECTIONS = np.array(
         (0.57735, -0.57735, 0.57735), (-0.57735, -0.57735, -0.57735),
     ]
 )  # fmt: skip
-"""The 20 camera directions of Soltani et al. (CVPR 2017), digits and order as in their `camPosList.txt`."""
+"""The 20 camera directions of Soltani et al. (CVPR 2017), digits and order as in their
+`camPosList.txt`.
+"""
 
 
 @dataclass(frozen=True)
 class Camera:
     """A pinhole camera.
 
-    Axes are OpenCV's, seen from behind the camera, with pixel (0, 0)'s corner at the image's upper left:
+    Axes are OpenCV's, seen from behind the camera, with pixel (0, 0)'s corner at the image's upper
+    left:
 
               z (forward, depth grows)
              /
@@ -38,7 +41,8 @@ class Camera:
             |
             v y (down, rows)
 
-    `intrinsics` (3, 3) in pixels, without skew; `world_from_camera` (4, 4); `width`, `height` in pixels.
+    `intrinsics` (3, 3) in pixels, without skew; `world_from_camera` (4, 4); `width`, `height` in
+    pixels.
     """
 
     intrinsics: NDArray[np.float64]
@@ -67,7 +71,9 @@ class Camera:
         return slopes * focal + self.intrinsics[:2, 2], depth
 
     def unproject(self, pixels: ArrayLike, depth: ArrayLike) -> NDArray[np.float64]:
-        """Return the world points (..., 3) seen at pixel coordinates (..., 2) at planar depth (...)."""
+        """Return the world points (..., 3) seen at pixel coordinates (..., 2) at planar depth
+        (...).
+        """
         pixels = np.asarray(pixels, np.float64)
         focal = self.intrinsics[(0, 1), (0, 1)]
         slopes = (pixels - self.intrinsics[:2, 2]) / focal
@@ -79,7 +85,9 @@ class Camera:
 
 @dataclass(frozen=True)
 class Rig:
-    """N cameras of one image size: `intrinsics` (N, 3, 3) in pixels, `world_from_camera` (N, 4, 4)."""
+    """N cameras of one image size: `intrinsics` (N, 3, 3) in pixels, `world_from_camera` (N, 4,
+    4).
+    """
 
     intrinsics: NDArray[np.float64]
     world_from_camera: NDArray[np.float64]
@@ -132,9 +140,11 @@ class Rig:
         size: int | tuple[int, int] = 224,
         fov_deg: float = 43.0,
     ) -> Rig:
-        """Return cameras at `positions` (N, 3) that look at `target`, upright along `up` (gluLookAt).
+        """Return cameras at `positions` (N, 3) that look at `target`, upright along `up`
+        (gluLookAt).
 
-        `size` is the image's side, or (width, height), in pixels; `fov_deg` the vertical field of view.
+        `size` is the image's side, or (width, height), in pixels; `fov_deg` the vertical field of
+        view.
         """
         positions = np.asarray(positions, np.float64)
         if positions.ndim != 2 or positions.shape[1] != 3 or len(positions) == 0:
@@ -161,7 +171,9 @@ class Rig:
         size: int | tuple[int, int] = 224,
         fov_deg: float = 43.0,
     ) -> Rig:
-        """Return `count` cameras spread evenly over a sphere (the Fibonacci lattice; González 2010)."""
+        """Return `count` cameras spread evenly over a sphere (the Fibonacci lattice; González
+        2010).
+        """
         steps = np.arange(_count(count)) + 0.5
         height = 1 - 2 * steps / count
         angle = steps * np.pi * (3 - np.sqrt(5))
@@ -181,7 +193,9 @@ class Rig:
         size: int | tuple[int, int] = 224,
         fov_deg: float = 43.0,
     ) -> Rig:
-        """Return `count` cameras evenly around the y axis, `elevation_deg` above the horizon, from +z towards +x."""
+        """Return `count` cameras evenly around the y axis, `elevation_deg` above the horizon, from
+        +z towards +x.
+        """
         angle = np.arange(_count(count)) * 2 * np.pi / count
         elevation = np.radians(elevation_deg)
         directions = np.stack(
@@ -221,9 +235,11 @@ class Rig:
 def look_at(
     position: ArrayLike, *, target: ArrayLike = (0.0, 0.0, 0.0), up: ArrayLike = (0.0, 1.0, 0.0)
 ) -> NDArray[np.float64]:
-    """Return `world_from_camera` (4, 4) of a camera at `position` that looks at `target`, as gluLookAt.
+    """Return `world_from_camera` (4, 4) of a camera at `position` that looks at `target`, as
+    gluLookAt.
 
-    Where the line of sight is parallel to `up`, gluLookAt has no answer; the axis least parallel to it then stands in for `up`.
+    Where the line of sight is parallel to `up`, gluLookAt has no answer; the axis least parallel to
+    it then stands in for `up`.
     """
     position, target, up = (np.asarray(v, np.float64) for v in (position, target, up))
     forward = target - position
@@ -242,7 +258,9 @@ def look_at(
 
 
 def intrinsics_from_fov(width: int, height: int, *, fov_deg: float) -> NDArray[np.float64]:
-    """Return intrinsics (3, 3) with square pixels, centred, for a vertical field of view in degrees."""
+    """Return intrinsics (3, 3) with square pixels, centred, for a vertical field of view in
+    degrees.
+    """
     if not 0 < fov_deg < 180:
         raise InputError(f"field of view: got {fov_deg} degrees, expected between 0 and 180")
     focal = height / 2 / np.tan(np.radians(fov_deg) / 2)

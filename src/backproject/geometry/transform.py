@@ -56,7 +56,9 @@ class Similarity:
 
 
 def check_rotation(rotation: NDArray[np.float64], name: str, tolerance: float = 1e-4) -> None:
-    """Raise InputError unless `rotation` is (3, 3), orthonormal within `tolerance` and not a reflection."""
+    """Raise InputError unless `rotation` is (3, 3), orthonormal within `tolerance` and not a
+    reflection.
+    """
     if rotation.shape != (3, 3):
         raise InputError(f"{name}: got shape {rotation.shape}, expected (3, 3)")
     if not np.isfinite(rotation).all():

@@ -18,7 +18,8 @@ class ViewSet:
     """N depth maps and the rig that took them: all that a reconstruction is ever given.
 
     `depth` (N, H, W) float32, planar z in scene units at pixel centres:
-    finite (above 0) is a surface with free space before it, `inf` a ray known to hit nothing, `nan` not measured.
+    finite (above 0) is a surface with free space before it, `inf` a ray known to hit nothing, `nan`
+    not measured.
     """
 
     depth: NDArray[np.float32]
@@ -45,8 +46,8 @@ class ViewSet:
     ) -> ViewSet:
         """Return a view set from plain arrays.
 
-        `depth` (N, H, W) planar z, inf = empty, nan = not measured; `intrinsics` (3, 3) or (N, 3, 3) in pixels;
-        `world_from_camera` (N, 4, 4) with OpenCV axes. Pixel centres lie at +0.5.
+        `depth` (N, H, W) planar z, inf = empty, nan = not measured; `intrinsics` (3, 3) or (N, 3,
+        3) in pixels; `world_from_camera` (N, 4, 4) with OpenCV axes. Pixel centres lie at +0.5.
         """
         depth = np.asarray(depth, np.float32)
         if depth.ndim != 3:
@@ -93,7 +94,9 @@ class ViewSet:
         )
 
     def transformed(self, new_from_old: Similarity) -> ViewSet:
-        """Return the same views of a scene that was moved, turned and scaled: depth scales along."""
+        """Return the same views of a scene that was moved, turned and scaled: depth scales
+        along.
+        """
         poses = self.rig.world_from_camera.copy()
         poses[:, :3, :3] = new_from_old.rotation @ poses[:, :3, :3]
         poses[:, :3, 3] = new_from_old.apply(self.rig.centers_world)

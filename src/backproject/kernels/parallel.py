@@ -21,10 +21,11 @@ def run(
     chunks_per_thread: int = 8,
     on_chunk: Callable[[float], None] | None = None,
 ) -> None:
-    """Call `kernel(start, stop, *arguments)` over ranges that cover `[0, count)`, on `threads` threads (0: all cores).
+    """Call `kernel(start, stop, *arguments)` over ranges that cover `[0, count)`, on `threads`
+    threads (0: all cores).
 
-    Ranges are several to a thread, so that uneven items even out. `on_chunk` hears the finished share from 0 to 1.
-    An exception of any range is raised here.
+    Ranges are several to a thread, so that uneven items even out. `on_chunk` hears the finished
+    share from 0 to 1. An exception of any range is raised here.
     """
     threads = threads or available_threads()
     chunks = max(1, min(count, threads * chunks_per_thread))
@@ -36,9 +37,7 @@ def run(
                 on_chunk((k + 1) / chunks)
         return
     with ThreadPoolExecutor(threads) as pool:
-        futures = [
-            pool.submit(kernel, bounds[k], bounds[k + 1], *arguments) for k in range(chunks)
-        ]
+        futures = [pool.submit(kernel, bounds[k], bounds[k + 1], *arguments) for k in range(chunks)]
         for done, future in enumerate(futures, start=1):
             future.result()
             if on_chunk is not None:

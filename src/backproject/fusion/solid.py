@@ -1,0 +1,173 @@
+"""The solid: what no view sees through and what lies next to a sample, on a sparse grid."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from backproject.fusion.evidence import Evidence, Samples
+from backproject.kernels import blocks as kernel
+from backproject.kernels import nets, parallel
+from backproject.progress import Progress
+
+SHELL = np.sqrt(3) / 2
+"""Half the thickness of the shell around the samples, in voxels.
+
+A digital plane sqrt(3) voxels thick has no tunnels, whatever its direction ("standard" planes,
+Andres, Acharya & Sibata 1997): a sheet without thickness becomes a closed slab. The slab's sides
+are moved onto the samples afterwards, so it costs no accuracy.
+"""
+CLEARANCE = 0.75
+"""By how many voxels a view must see past a corner to carve it: what is thinner than the sampling
+keeps its place.
+"""
+
+FACES = np.array([(-1, 0, 0), (1, 0, 0), (0, -1, 0), (0, 1, 0), (0, 0, -1), (0, 0, 1)])
+
+
+@dataclass
+class Solid:
+    """Corners of a grid, in blocks of 8 x 8 x 8 that are stored only near the surface.
+
+    Corner (i, j, k) lies at `origin + voxel * (i, j, k)`. `table` (X, Y, Z) int32 holds for each
+    block its row in `blocks` (B, 3) and `state` (B, 512) uint8, or OUTSIDE or INSIDE if it is not
+    stored.
+    """
+
+    origin: NDArray[np.float64]
+    voxel: float
+    table: NDArray[np.int32]
+    blocks: NDArray[np.int64]
+    state: NDArray[np.uint8]
+
+    def store(self, new: NDArray[np.int64], fill: NDArray[np.uint8]) -> None:
+        """Store the blocks `new` (K, 3), each filled with one state (K,)."""
+        self.table[tuple(new.T)] = np.arange(len(self.blocks), len(self.blocks) + len(new))
+        self.blocks = np.concatenate([self.blocks, new])
+        more = np.repeat(fill[:, None], kernel.SIDE**3, axis=1)
+        self.state = np.concatenate([self.state, more])
+
+    def store_as_is(self, new: NDArray[np.int64]) -> None:
+        """Store the unstored blocks `new` (K, 3) as what they are: hidden or free throughout."""
+        hidden = self.table[tuple(new.T)] == kernel.INSIDE
+        self.store(new, np.where(hidden, kernel.HIDDEN, kernel.FREE).astype(np.uint8))
+
+
+def carve(
+    evidence: Evidence, samples: Samples, *, resolution: int, threads: int, progress: Progress
+) -> Solid:
+    """Return the solid around the samples, `resolution` voxels along the diameter of the scene.
+
+    Space carving (Kutulakos & Seitz 2000) by the signed distance to every view's depth map: a
+    corner that any view sees past is free. The shell around the samples stays solid whatever other
+    views say, because sheets and wires thinner than a voxel would dissolve. Blocks are looked at
+    from the samples outwards, wave by wave, and only where the surface goes on.
+    """
+    low, high = samples.points.min(axis=0), samples.points.max(axis=0)
+    middle = (low + high) / 2
+    diameter = 2 * float(np.sqrt(((samples.points - middle) ** 2).sum(axis=1).max()))
+    voxel = max(diameter, samples.footprint) / resolution
+    side = kernel.SIDE
+    origin = low - voxel * (side + 2)
+    shape = (np.ceil((high - origin) / voxel).astype(int) + 2 + side) // side + 2
+    # Nothing is known of what lies beyond the samples' box: there the solid ends.
+    box = (
+        np.floor((low - origin) / voxel - SHELL).astype(np.int64),
+        np.ceil((high - origin) / voxel + SHELL).astype(np.int64),
+    )
+    solid = Solid(
+        origin,
+        voxel,
+        np.full(shape, kernel.UNKNOWN, np.int32),
+        np.empty((0, 3), np.int64),
+        np.empty((0, side**3), np.uint8),
+    )
+    field = (
+        evidence.inverse_depth, evidence.tiles, evidence.cameras, evidence.steepest,
+        origin, voxel, CLEARANCE * voxel, *box,
+    )  # fmt: skip
+    kernel.mark_blocks(samples.points, origin, voxel, SHELL + 1.5, solid.table)
+    while True:
+        begin = len(solid.blocks)
+        new = np.argwhere(solid.table == kernel.QUEUED)
+        if len(new) == 0:
+            break
+        solid.store(new, np.full(len(new), kernel.OPEN, np.uint8))
+        if begin == 0:
+            parallel.run(
+                kernel.splat, len(samples.points), samples.points, origin, voxel, SHELL,
+                solid.table, solid.state, threads=threads,
+            )  # fmt: skip
+        fresh = solid.state[begin:]
+        parallel.run(
+            kernel.carve, len(new), new, *field, fresh, threads=threads,
+            on_chunk=lambda share: progress("carving", share),
+        )  # fmt: skip
+        beyond = np.empty((len(new), 6), np.int32)
+        parallel.run(
+            kernel.look_beyond, len(new), new, *field, solid.table, fresh, beyond, threads=threads
+        )
+        _note_neighbours(solid.table, new, beyond)
+    _settle(solid.table)
+    return solid
+
+
+def make_well_composed(solid: Solid, *, threads: int) -> None:
+    """Fill corners until no two solid ones touch only along a diagonal, and store all blocks that
+    own a piece of surface.
+
+    The boundary of a well-composed set is a 2-manifold (Latecki, Eckhardt & Rosenfeld 1995).
+    """
+    mended = nets.mending_table()
+    while True:
+        count = len(solid.blocks)
+        flawed = np.empty(count, np.uint8)
+        parallel.run(
+            nets.find_flaws, count, solid.blocks, solid.table, solid.state, mended, flawed,
+            threads=threads,
+        )  # fmt: skip
+        corners = np.indices((kernel.SIDE,) * 3).reshape(3, -1).T
+        cells = (solid.blocks[flawed == 1][:, None] * kernel.SIDE + corners).reshape(-1, 3)
+        wanted = np.empty((4096, 3), np.int64)
+        missing = nets.mend(cells, solid.table, solid.state, mended, wanted)
+        homeless = np.empty((count, 27), np.uint8)
+        parallel.run(
+            nets.find_homeless, count, solid.blocks, solid.table, solid.state, homeless,
+            threads=threads,
+        )  # fmt: skip
+        rows, sides = np.nonzero(homeless)
+        around = np.indices((3, 3, 3)).reshape(3, -1).T - 1
+        need = np.concatenate([solid.blocks[rows] + around[sides], wanted[:missing]])
+        if len(need) == 0:
+            return
+        solid.store_as_is(np.unique(need, axis=0))
+
+
+def _note_neighbours(
+    table: NDArray[np.int32], blocks: NDArray[np.int64], beyond: NDArray[np.int32]
+) -> None:
+    """Write what `look_beyond` found into the table; one block that sees the surface go on
+    outweighs others that do not.
+    """
+    for pass_over in (beyond != kernel.QUEUED, beyond == kernel.QUEUED):
+        for face, step in enumerate(FACES):
+            told = pass_over[:, face] & (beyond[:, face] != kernel.UNKNOWN)
+            place = tuple((blocks[told] + step).T)
+            table[place] = np.where(table[place] < 0, beyond[told, face], table[place])
+
+
+def _settle(table: NDArray[np.int32]) -> None:
+    """Give every block that nobody looked at the answer of the unstored region it lies in; far from
+    all, outside.
+    """
+    from scipy import ndimage
+
+    regions, count = ndimage.label(table < 0)
+    numbers = np.arange(count + 1)
+    inside = ndimage.maximum(table == kernel.INSIDE, regions, numbers).astype(bool)
+    outside = ndimage.maximum(table == kernel.OUTSIDE, regions, numbers).astype(bool)
+    answer = np.where(inside & ~outside, kernel.INSIDE, kernel.OUTSIDE)
+    nobody = table == kernel.UNKNOWN
+    table[nobody] = answer[regions[nobody]]

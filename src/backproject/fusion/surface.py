@@ -1,0 +1,102 @@
+"""The solid's boundary as a mesh, on the samples."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from backproject.fusion.evidence import Evidence, Samples
+from backproject.fusion.solid import Solid
+from backproject.geometry.mesh import Mesh
+from backproject.kernels import blocks as kernel
+from backproject.kernels import nets, parallel, snap
+from backproject.progress import Progress
+
+REACH_VOXELS = 2.2
+"""How far from its cell a vertex looks for samples: the shell's half thickness, half a cell's
+diagonal, and as much to the side.
+"""
+REACH_PIXELS = 1.6
+"""The same where pixels are wider than voxels: to the neighbouring samples of one view."""
+WIDTH_PIXELS = 1.1
+"""How far samples count around the vertex in its last steps. Twenty views put about seven samples
+on a pixel's footprint.
+"""
+ROUNDS = 5
+
+
+def extract(
+    solid: Solid, samples: Samples, evidence: Evidence, *, threads: int, progress: Progress
+) -> Mesh:
+    """Return the closed mesh of the solid's boundary, every vertex moved onto the samples around
+    it.
+
+    The net has one vertex a mixed cell and one quadrilateral a crossed edge (surface nets, Gibson
+    1998). Vertices with samples in reach go to the zero of their implicit moving least squares
+    (Kolluri 2008), see `kernels.snap`; the others to where the views' free space begins. No value
+    is interpolated on the grid.
+    """
+    vertices, outward, quads = _net(solid, threads=threads)
+    first, order = _sorted_into_bins(solid, samples)
+    reach = max(REACH_VOXELS * solid.voxel, REACH_PIXELS * samples.footprint)
+    found = np.empty(len(vertices), np.int32)
+    parallel.run(
+        snap.snap, len(vertices), vertices, outward, solid.origin, solid.voxel, solid.table, first,
+        samples.points[order], samples.normals[order], samples.weights[order],
+        reach, WIDTH_PIXELS * samples.footprint, ROUNDS, found,
+        threads=threads, on_chunk=lambda share: progress("fitting the surface", share),
+    )  # fmt: skip
+    parallel.run(
+        snap.settle_walls, len(vertices), vertices, outward, found, evidence.inverse_depth,
+        evidence.cameras, evidence.steepest, solid.voxel, threads=threads,
+    )  # fmt: skip
+    return Mesh(vertices, _split(quads, vertices, outward))
+
+
+def _net(
+    solid: Solid, *, threads: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int32]]:
+    """Return vertices (V, 3) in scene units, rough outward directions (V, 3) and quadrilaterals (Q,
+    4).
+    """
+    count = len(solid.blocks)
+    vertex_of = np.empty((count, kernel.SIDE**3), np.int16)
+    counts = np.empty((count, 2), np.int64)
+    stored = (solid.blocks, solid.table, solid.state, vertex_of)
+    parallel.run(nets.count_elements, count, *stored, counts, threads=threads)
+    first = np.concatenate([[[0, 0]], np.cumsum(counts, axis=0)])
+    vertices, outward = np.empty((first[-1, 0], 3)), np.empty((first[-1, 0], 3))
+    quads = np.empty((first[-1, 1], 4), np.int32)
+    parallel.run(
+        nets.fill_elements, count, *stored, first, vertices, outward, quads, threads=threads
+    )
+    return solid.origin + solid.voxel * vertices, outward, quads
+
+
+def _sorted_into_bins(
+    solid: Solid, samples: Samples
+) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+    """Return the first sample of every bin, and the samples' order."""
+    first = np.empty(len(solid.blocks) * snap.BINS**3 + 1, np.int32)
+    order = np.empty(len(samples.points), np.int32)
+    used = snap.sort_into_bins(samples.points, solid.origin, solid.voxel, solid.table, first, order)
+    return first, order[:used]
+
+
+def _split(
+    quads: NDArray[np.int32], vertices: NDArray[np.float64], normals: NDArray[np.float64]
+) -> NDArray[np.int32]:
+    """Return two triangles (F, 3) a quadrilateral, cut along the diagonal that lies better in the
+    planes of its ends.
+    """
+    a, b, c, d = quads.T
+
+    def lift(p: NDArray[np.int32], q: NDArray[np.int32]) -> NDArray[np.float64]:
+        chord = vertices[p] - vertices[q]
+        ends = np.einsum("ij,ij->i", chord, normals[p]), np.einsum("ij,ij->i", chord, normals[q])
+        return np.asarray(np.abs(ends[0]) + np.abs(ends[1]))
+
+    along_ac = (lift(a, c) <= lift(b, d))[:, None]
+    one = np.where(along_ac, np.stack([a, b, c], axis=1), np.stack([a, b, d], axis=1))
+    two = np.where(along_ac, np.stack([a, c, d], axis=1), np.stack([b, c, d], axis=1))
+    return np.stack([one, two], axis=1).reshape(-1, 3)

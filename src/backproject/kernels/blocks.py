@@ -1,0 +1,342 @@
+"""The carved solid on a sparse grid: blocks of 8 x 8 x 8 corners, stored only near the surface."""
+
+import numpy as np
+from numba import njit
+
+from backproject.kernels.field import clearance
+
+SIDE = 8
+"""Corners along a block's edge."""
+OUTSIDE, INSIDE, UNKNOWN, QUEUED = -1, -2, -3, -4
+"""What the block table holds for a block that is not stored: all free, all solid, not looked at,
+about to be stored.
+"""
+TILE = 8
+"""Pixels along the edge of a tile, for which the range of inverse depth is known beforehand."""
+FREE, HIDDEN, OPEN, SHELL = 0, 1, 2, 3
+"""What a stored corner is: seen to be free, seen by no view, not yet decided, or next to a sample.
+Odd is solid.
+"""
+
+
+@njit(cache=True, nogil=True)
+def mark_blocks(points, origin, voxel, reach, table):
+    """Queue every block that holds a corner within `reach` voxels of a point, and return how many
+    there are.
+    """
+    count = 0
+    for k in range(points.shape[0]):
+        gx = (points[k, 0] - origin[0]) / voxel
+        gy = (points[k, 1] - origin[1]) / voxel
+        gz = (points[k, 2] - origin[2]) / voxel
+        for bx in range(int(gx - reach) >> 3, (int(gx + reach) >> 3) + 1):
+            for by in range(int(gy - reach) >> 3, (int(gy + reach) >> 3) + 1):
+                for bz in range(int(gz - reach) >> 3, (int(gz + reach) >> 3) + 1):
+                    if table[bx, by, bz] == UNKNOWN:
+                        table[bx, by, bz] = QUEUED
+                        count += 1
+    return count
+
+
+@njit(cache=True, nogil=True)
+def splat(start, stop, points, origin, voxel, radius, table, state):
+    """Make every corner within `radius` voxels of points [start, stop) solid. Threads may write the
+    same corner: the same value.
+    """
+    for k in range(start, stop):
+        gx = (points[k, 0] - origin[0]) / voxel
+        gy = (points[k, 1] - origin[1]) / voxel
+        gz = (points[k, 2] - origin[2]) / voxel
+        for i in range(int(np.ceil(gx - radius)), int(np.floor(gx + radius)) + 1):
+            for j in range(int(np.ceil(gy - radius)), int(np.floor(gy + radius)) + 1):
+                rest = radius * radius - (i - gx) ** 2 - (j - gy) ** 2
+                if rest < 0.0:
+                    continue
+                rest = np.sqrt(rest)
+                for m in range(int(np.ceil(gz - rest)), int(np.floor(gz + rest)) + 1):
+                    block = table[i // SIDE, j // SIDE, m // SIDE]
+                    if block >= 0:
+                        state[block, ((i % SIDE) * SIDE + j % SIDE) * SIDE + m % SIDE] = SHELL
+
+
+@njit(cache=True, nogil=True)
+def summarise(start, stop, w, tiles):
+    """Fill `tiles` (views, rows, columns, 2) of views [start, stop): the least and greatest inverse
+    depth that a look-up in a tile of `TILE` x `TILE` pixel cells can meet.
+    """
+    height, width = w.shape[1], w.shape[2]
+    for view in range(start, stop):
+        for row in range(tiles.shape[1]):
+            for column in range(tiles.shape[2]):
+                least, greatest = np.float32(np.inf), np.float32(0.0)
+                for r in range(row * TILE, min(row * TILE + TILE + 1, height)):
+                    for c in range(column * TILE, min(column * TILE + TILE + 1, width)):
+                        least = min(least, w[view, r, c])
+                        greatest = max(greatest, w[view, r, c])
+                tiles[view, row, column, 0] = least
+                tiles[view, row, column, 1] = greatest
+
+
+@njit(cache=True, nogil=True)
+def judges(w, tiles, cameras, x, y, z, radius, margin, chosen):
+    """List in `chosen` the views that could call a point within `radius` of (x, y, z) free, and
+    return how many there are.
+
+    Returns -1 - view if that view calls all of them free. A view that sees a surface before the
+    whole ball, or does not see the ball at all, has nothing to say about it.
+    """
+    count = 0
+    height, width = w.shape[1], w.shape[2]
+    for view in range(w.shape[0]):
+        camera = cameras[view]
+        depth = camera[8] * x + camera[9] * y + camera[10] * z + camera[11]
+        nearest = depth - radius
+        if depth + radius <= 0.0:
+            continue
+        if nearest <= 0.0:
+            chosen[count] = view
+            count += 1
+            continue
+        across = (camera[0] * x + camera[1] * y + camera[2] * z + camera[3]) / depth
+        down = (camera[4] * x + camera[5] * y + camera[6] * z + camera[7]) / depth
+        u = camera[12] * across + camera[14] - 0.5
+        v = camera[13] * down + camera[15] - 0.5
+        half_u = camera[12] * radius * (1.0 + abs(across)) / nearest
+        half_v = camera[13] * radius * (1.0 + abs(down)) / nearest
+        if (
+            u + half_u <= -0.5
+            or v + half_v <= -0.5
+            or u - half_u >= width - 0.5
+            or v - half_v >= height - 0.5
+        ):
+            continue
+        whole = (
+            u - half_u > -0.5
+            and v - half_v > -0.5
+            and u + half_u < width - 0.5
+            and v + half_v < height - 0.5
+        )
+        left = int(max(u - half_u, 0.0)) // TILE
+        right = int(min(u + half_u, width - 2.0)) // TILE
+        top = int(max(v - half_v, 0.0)) // TILE
+        bottom = int(min(v + half_v, height - 2.0)) // TILE
+        least, greatest = np.float32(np.inf), np.float32(0.0)
+        for row in range(top, bottom + 1):
+            for column in range(left, right + 1):
+                least = min(least, tiles[view, row, column, 0])
+                greatest = max(greatest, tiles[view, row, column, 1])
+        if nearest * least > 1.0:
+            continue
+        if whole and (depth + radius + margin) * greatest < 1.0:
+            return -1 - view
+        chosen[count] = view
+        count += 1
+    return count
+
+
+@njit(cache=True, nogil=True)
+def is_free(w, cameras, steepest, x, y, z, margin, chosen, count):
+    """Return whether any of the `chosen` views sees past the point by more than `margin`; that view
+    is asked first next time.
+    """
+    for k in range(count):
+        view = chosen[k]
+        if clearance(w, view, cameras[view], x, y, z, steepest) > margin:
+            chosen[k] = chosen[0]
+            chosen[0] = view
+            return True
+    return False
+
+
+@njit(cache=True, nogil=True)
+def carve(
+    start, stop, blocks, w, tiles, cameras, steepest, origin, voxel, margin, low, high, state
+):
+    """Decide the open corners of blocks [start, stop): free if any view sees past them by more than
+    `margin`, else solid.
+
+    Corners outside of the box from `low` to `high` (corner indices) are free: there the scene ends.
+    """
+    chosen = np.empty(w.shape[0], np.int64)
+    half = 0.5 * (SIDE - 1)
+    for block in range(start, stop):
+        bx, by, bz = blocks[block, 0] * SIDE, blocks[block, 1] * SIDE, blocks[block, 2] * SIDE
+        count = judges(
+            w,
+            tiles,
+            cameras,
+            origin[0] + voxel * (bx + half),
+            origin[1] + voxel * (by + half),
+            origin[2] + voxel * (bz + half),
+            voxel * half * np.sqrt(3.0),
+            margin,
+            chosen,
+        )
+        for corner in range(SIDE * SIDE * SIDE):
+            if state[block, corner] != OPEN:
+                continue
+            i, j, k = bx + (corner >> 6), by + (corner >> 3 & 7), bz + (corner & 7)
+            free = count < 0 or not _within(i, j, k, low, high)
+            if not free:
+                free = is_free(
+                    w,
+                    cameras,
+                    steepest,
+                    origin[0] + voxel * i,
+                    origin[1] + voxel * j,
+                    origin[2] + voxel * k,
+                    margin,
+                    chosen,
+                    count,
+                )
+            state[block, corner] = FREE if free else HIDDEN
+
+
+@njit(cache=True, nogil=True, inline="always")
+def _within(i, j, k, low, high):
+    return low[0] <= i <= high[0] and low[1] <= j <= high[1] and low[2] <= k <= high[2]
+
+
+@njit(cache=True, nogil=True)
+def look_beyond(
+    start,
+    stop,
+    blocks,
+    w,
+    tiles,
+    cameras,
+    steepest,
+    origin,
+    voxel,
+    margin,
+    low,
+    high,
+    table,
+    state,
+    beyond,
+):
+    """Tell what lies beyond the six faces of blocks [start, stop) where no block is stored.
+
+    Fills `beyond` (blocks, 6): `QUEUED` if the surface crosses the face or runs in the neighbour's
+    first layer, else `OUTSIDE` or `INSIDE`; `UNKNOWN` where the neighbour is stored.
+    """
+    chosen = np.empty(w.shape[0], np.int64)
+    half = 0.5 * (SIDE - 1)
+    for block in range(start, stop):
+        for face in range(6):
+            axis, ahead = face // 2, face % 2
+            step = 2 * ahead - 1
+            nx = blocks[block, 0] + (step if axis == 0 else 0)
+            ny = blocks[block, 1] + (step if axis == 1 else 0)
+            nz = blocks[block, 2] + (step if axis == 2 else 0)
+            beyond[block, face] = UNKNOWN
+            if table[nx, ny, nz] >= 0:
+                continue
+            # the middle of the neighbour's first layer, whose half diagonal is sqrt(2) half sides
+            away = -half * step
+            count = judges(
+                w,
+                tiles,
+                cameras,
+                origin[0] + voxel * (nx * SIDE + half + (away if axis == 0 else 0.0)),
+                origin[1] + voxel * (ny * SIDE + half + (away if axis == 1 else 0.0)),
+                origin[2] + voxel * (nz * SIDE + half + (away if axis == 2 else 0.0)),
+                voxel * half * np.sqrt(2.0),
+                margin,
+                chosen,
+            )
+            solids = 0
+            verdict = OUTSIDE
+            for a in range(SIDE):
+                for b in range(SIDE):
+                    own = (SIDE - 1) * ahead
+                    other = (SIDE - 1) * (1 - ahead)
+                    if axis == 0:
+                        corner = (own * SIDE + a) * SIDE + b
+                        i, j, k = nx * SIDE + other, ny * SIDE + a, nz * SIDE + b
+                    elif axis == 1:
+                        corner = (a * SIDE + own) * SIDE + b
+                        i, j, k = nx * SIDE + a, ny * SIDE + other, nz * SIDE + b
+                    else:
+                        corner = (a * SIDE + b) * SIDE + own
+                        i, j, k = nx * SIDE + a, ny * SIDE + b, nz * SIDE + other
+                    if state[block, corner] & 1:
+                        solids += 1
+                    if (
+                        count >= 0
+                        and _within(i, j, k, low, high)
+                        and not is_free(
+                            w,
+                            cameras,
+                            steepest,
+                            origin[0] + voxel * i,
+                            origin[1] + voxel * j,
+                            origin[2] + voxel * k,
+                            margin,
+                            chosen,
+                            count,
+                        )
+                    ):
+                        solids += 1
+                    if 0 < solids < 2 * (a * SIDE + b + 1):
+                        verdict = QUEUED
+                        break
+                if verdict == QUEUED:
+                    break
+            if verdict != QUEUED and solids > 0:
+                verdict = INSIDE
+            beyond[block, face] = verdict
+
+
+@njit(cache=True, nogil=True)
+def gather_apron(block, blocks, table, state, local):
+    """Copy the corners of a block and of the layer behind its far faces to `local` (9, 9, 9): 1
+    solid, 0 free.
+    """
+    bx, by, bz = blocks[block, 0], blocks[block, 1], blocks[block, 2]
+    for side in range(8):
+        dx, dy, dz = side >> 2, side >> 1 & 1, side & 1
+        home = table[bx + dx, by + dy, bz + dz]
+        for i in range(8 * dx, 8 + dx):
+            for j in range(8 * dy, 8 + dy):
+                for k in range(8 * dz, 8 + dz):
+                    if home >= 0:
+                        local[i, j, k] = (
+                            state[home, ((i & 7) * SIDE + (j & 7)) * SIDE + (k & 7)] & 1
+                        )
+                    else:
+                        local[i, j, k] = 1 if home == INSIDE else 0
+
+
+@njit(cache=True, nogil=True, inline="always")
+def local_mask(local, i, j, k):
+    """Return which of the 8 corners of a gathered block's cell are solid: bit 4 dx + 2 dy + dz."""
+    return (
+        local[i, j, k]
+        | local[i, j, k + 1] << 1
+        | local[i, j + 1, k] << 2
+        | local[i, j + 1, k + 1] << 3
+        | local[i + 1, j, k] << 4
+        | local[i + 1, j, k + 1] << 5
+        | local[i + 1, j + 1, k] << 6
+        | local[i + 1, j + 1, k + 1] << 7
+    )
+
+
+@njit(cache=True, nogil=True, inline="always")
+def corner_state(table, state, i, j, k):
+    """Return what the corner (i, j, k) is, stored or not."""
+    block = table[i >> 3, j >> 3, k >> 3]
+    if block >= 0:
+        return state[block, ((i & 7) * SIDE + (j & 7)) * SIDE + (k & 7)]
+    return HIDDEN if block == INSIDE else FREE
+
+
+@njit(cache=True, nogil=True)
+def cell_mask(table, state, i, j, k):
+    """Return which of the 8 corners of the cell at (i, j, k) are solid: bit 4 dx + 2 dy + dz."""
+    mask = 0
+    for bit in range(8):
+        if corner_state(table, state, i + (bit >> 2), j + (bit >> 1 & 1), k + (bit & 1)) & 1:
+            mask |= 1 << bit
+    return mask

@@ -1,0 +1,204 @@
+"""From the carved solid to a closed surface: one vertex a mixed cell, one quadrilateral a crossed
+edge.
+
+Surface nets (Gibson 1998) of a *well-composed* set (Latecki 1997): where no two solid corners touch
+only along a diagonal, the boundary is a 2-manifold, so cells that would touch themselves are mended
+first by filling the fewest corners.
+"""
+
+import numpy as np
+from numba import njit
+
+from backproject.kernels.blocks import HIDDEN, SIDE, cell_mask, gather_apron, local_mask
+
+CORNERS = SIDE * SIDE * SIDE
+
+
+def mending_table():
+    """Return for each of the 256 cells the solid corners it needs to be well-composed, as a
+    mask.
+    """
+
+    def bad(mask):
+        for axis in range(3):
+            for side in range(2):
+                face = [c for c in range(8) if (c >> axis & 1) == side]
+                a, b, c, d = ((mask >> v) & 1 for v in face)
+                if a == d and b == c and a != b:
+                    return True
+        return any(mask in (1 << c | 1 << 7 - c, 255 ^ (1 << c | 1 << 7 - c)) for c in range(4))
+
+    table = np.arange(256, dtype=np.uint8)
+    for mask in range(256):
+        more = [m for m in range(256) if m & mask == mask and not bad(m)]
+        table[mask] = min(more, key=lambda m: (bin(m).count("1"), m))
+    return table
+
+
+@njit(cache=True, nogil=True)
+def find_flaws(start, stop, blocks, table, state, mended, flawed):
+    """Mark in `flawed` (blocks,) those of blocks [start, stop) that own a cell which is not
+    well-composed.
+    """
+    local = np.empty((SIDE + 1, SIDE + 1, SIDE + 1), np.uint8)
+    for block in range(start, stop):
+        gather_apron(block, blocks, table, state, local)
+        flawed[block] = 0
+        for corner in range(CORNERS):
+            mask = local_mask(local, corner >> 6, corner >> 3 & 7, corner & 7)
+            if mended[mask] != mask:
+                flawed[block] = 1
+                break
+
+
+@njit(cache=True, nogil=True)
+def mend(cells, table, state, mended, wanted):
+    """Fill corners until the cells in `cells` (M, 3), and all they touch, are well-composed.
+
+    Returns how many unstored blocks had to be changed but could not, listed in `wanted` (K, 3);
+    store them and mend again.
+    """
+    stack = [(cells[c, 0], cells[c, 1], cells[c, 2]) for c in range(cells.shape[0])]
+    missing = 0
+    while len(stack) > 0:
+        i, j, k = stack.pop()
+        mask = cell_mask(table, state, i, j, k)
+        extra = mended[mask] & ~mask
+        if extra == 0:
+            continue
+        for bit in range(8):
+            if not (extra >> bit) & 1:
+                continue
+            ci, cj, ck = i + (bit >> 2), j + (bit >> 1 & 1), k + (bit & 1)
+            block = table[ci // SIDE, cj // SIDE, ck // SIDE]
+            if block >= 0:
+                state[block, ((ci % SIDE) * SIDE + cj % SIDE) * SIDE + ck % SIDE] = HIDDEN
+                for near in range(8):
+                    stack.append((ci - (near >> 2), cj - (near >> 1 & 1), ck - (near & 1)))
+            elif missing < wanted.shape[0]:
+                wanted[missing] = (ci // SIDE, cj // SIDE, ck // SIDE)
+                missing += 1
+    return missing
+
+
+@njit(cache=True, nogil=True)
+def find_homeless(start, stop, blocks, table, state, homeless):
+    """Mark in `homeless` (blocks, 27) the unstored neighbours of blocks [start, stop) that own a
+    mixed cell.
+    """
+    for block in range(start, stop):
+        for side in range(27):
+            homeless[block, side] = 0
+            dx, dy, dz = side // 9 - 1, side // 3 % 3 - 1, side % 3 - 1
+            bx, by, bz = blocks[block, 0] + dx, blocks[block, 1] + dy, blocks[block, 2] + dz
+            if table[bx, by, bz] >= 0:
+                continue
+            # only the cells of the neighbour that touch this block
+            for i in range(SIDE - 1 if dx < 0 else 0, 1 if dx > 0 else SIDE):
+                for j in range(SIDE - 1 if dy < 0 else 0, 1 if dy > 0 else SIDE):
+                    for k in range(SIDE - 1 if dz < 0 else 0, 1 if dz > 0 else SIDE):
+                        mask = cell_mask(table, state, bx * SIDE + i, by * SIDE + j, bz * SIDE + k)
+                        if mask != 0 and mask != 255:
+                            homeless[block, side] = 1
+
+
+@njit(cache=True, nogil=True)
+def count_elements(start, stop, blocks, table, state, vertex_of, counts):
+    """Give numbers to the mixed cells within each block [start, stop); count them and the crossed
+    edges in `counts`.
+    """
+    local = np.empty((SIDE + 1, SIDE + 1, SIDE + 1), np.uint8)
+    for block in range(start, stop):
+        gather_apron(block, blocks, table, state, local)
+        vertices = 0
+        quads = 0
+        for corner in range(CORNERS):
+            mask = local_mask(local, corner >> 6, corner >> 3 & 7, corner & 7)
+            if mask == 0 or mask == 255:
+                vertex_of[block, corner] = -1
+                continue
+            vertex_of[block, corner] = vertices
+            vertices += 1
+            here = mask & 1
+            quads += (mask >> 4 & 1) != here
+            quads += (mask >> 2 & 1) != here
+            quads += (mask >> 1 & 1) != here
+        counts[block, 0] = vertices
+        counts[block, 1] = quads
+
+
+@njit(cache=True, nogil=True)
+def fill_elements(start, stop, blocks, table, state, vertex_of, first, vertices, outward, quads):
+    """Write the elements of blocks [start, stop): vertices in grid units, rough outward directions,
+    quadrilaterals.
+
+    A vertex starts at the mean of the middles of its cell's crossed edges. `first` (blocks, 2)
+    holds the first vertex and first quadrilateral of each block.
+    """
+    local = np.empty((SIDE + 1, SIDE + 1, SIDE + 1), np.uint8)
+    for block in range(start, stop):
+        bx, by, bz = blocks[block, 0] * SIDE, blocks[block, 1] * SIDE, blocks[block, 2] * SIDE
+        gather_apron(block, blocks, table, state, local)
+        quad = first[block, 1]
+        for corner in range(CORNERS):
+            if vertex_of[block, corner] < 0:
+                continue
+            vertex = first[block, 0] + vertex_of[block, corner]
+            i, j, k = bx + (corner >> 6), by + (corner >> 3 & 7), bz + (corner & 7)
+            mask = local_mask(local, corner >> 6, corner >> 3 & 7, corner & 7)
+            _place(mask, i, j, k, vertices[vertex], outward[vertex])
+            here = mask & 1
+            for axis in range(3):
+                if (mask >> (4 >> axis) & 1) == here:
+                    continue
+                # The four cells around the edge, counter-clockwise seen from the edge's far end.
+                for n in range(4):
+                    turn = n if here else 3 - n
+                    back_a = 1 if turn == 1 or turn == 2 else 0
+                    back_b = 1 if turn >= 2 else 0
+                    ci, cj, ck = i, j, k
+                    if axis == 0:
+                        cj -= back_a
+                        ck -= back_b
+                    elif axis == 1:
+                        ck -= back_a
+                        ci -= back_b
+                    else:
+                        ci -= back_a
+                        cj -= back_b
+                    home = table[ci >> 3, cj >> 3, ck >> 3]
+                    cell = ((ci & 7) * SIDE + (cj & 7)) * SIDE + (ck & 7)
+                    quads[quad, n] = first[home, 0] + vertex_of[home, cell]
+                quad += 1
+
+
+@njit(cache=True, nogil=True, inline="always")
+def _place(mask, i, j, k, vertex, direction):
+    x = y = z = 0.0
+    dx = dy = dz = 0.0
+    count = 0
+    for bit in range(8):
+        inside = mask >> bit & 1
+        sx, sy, sz = bit >> 2, bit >> 1 & 1, bit & 1
+        sign = -1.0 if inside else 1.0
+        dx += sign * (2 * sx - 1)
+        dy += sign * (2 * sy - 1)
+        dz += sign * (2 * sz - 1)
+        for axis in range(3):
+            step = 4 >> axis
+            if bit & step or (mask >> (bit | step) & 1) == inside:
+                continue
+            x += sx + (0.5 if axis == 0 else 0.0)
+            y += sy + (0.5 if axis == 1 else 0.0)
+            z += sz + (0.5 if axis == 2 else 0.0)
+            count += 1
+    vertex[0] = i + x / count
+    vertex[1] = j + y / count
+    vertex[2] = k + z / count
+    length = np.sqrt(dx * dx + dy * dy + dz * dz)
+    if length > 0.0:
+        direction[0] = dx / length
+        direction[1] = dy / length
+        direction[2] = dz / length
+    else:
+        direction[0] = direction[1] = direction[2] = 0.0

@@ -1,0 +1,243 @@
+"""Move the vertices of the net onto the surface that the samples of all views define together."""
+
+import numpy as np
+from numba import njit
+
+from backproject.kernels.blocks import SIDE, is_free
+
+BIN = 2
+"""Corners along a bin's edge: samples are sorted into bins within the stored blocks."""
+BINS = SIDE // BIN
+CAPACITY = 256
+"""How many samples around a vertex are looked at, at most."""
+
+
+@njit(cache=True, nogil=True)
+def sort_into_bins(points, origin, voxel, table, first, order):
+    """Sort points by the bin they lie in: `order[first[b]:first[b + 1]]` are those of bin b, in
+    their own order.
+
+    Bin `(block * BINS + i) * BINS + ...` subdivides a stored block; points elsewhere are left out.
+    Returns how many were sorted.
+    """
+    bins = np.empty(points.shape[0], np.int32)
+    first[:] = 0
+    for p in range(points.shape[0]):
+        i = int((points[p, 0] - origin[0]) / voxel)
+        j = int((points[p, 1] - origin[1]) / voxel)
+        k = int((points[p, 2] - origin[2]) / voxel)
+        block = table[i // SIDE, j // SIDE, k // SIDE]
+        bins[p] = -1
+        if block >= 0:
+            inner = ((i % SIDE // BIN) * BINS + j % SIDE // BIN) * BINS + k % SIDE // BIN
+            bins[p] = block * BINS**3 + inner
+            first[bins[p] + 1] += 1
+    for b in range(1, first.shape[0]):
+        first[b] += first[b - 1]
+    cursor = first[:-1].copy()
+    for p in range(points.shape[0]):
+        if bins[p] >= 0:
+            order[cursor[bins[p]]] = p
+            cursor[bins[p]] += 1
+    return first[-1]
+
+
+@njit(cache=True, nogil=True)
+def gather(
+    x, y, z, ox, oy, oz, origin, voxel, table, first, points, normals, weights, reach, side, near
+):
+    """Copy to `near` the samples within `reach` of a point whose normals do not face away from (ox,
+    oy, oz); return their number.
+    """
+    size = voxel * BIN
+    count = 0
+    for i in range(int((x - reach - origin[0]) / size), int((x + reach - origin[0]) / size) + 1):
+        for j in range(
+            int((y - reach - origin[1]) / size), int((y + reach - origin[1]) / size) + 1
+        ):
+            for k in range(
+                int((z - reach - origin[2]) / size), int((z + reach - origin[2]) / size) + 1
+            ):
+                block = table[i >> 2, j >> 2, k >> 2]
+                if block < 0:
+                    continue
+                b = block * BINS**3 + ((i & 3) * BINS + (j & 3)) * BINS + (k & 3)
+                for s in range(first[b], first[b + 1]):
+                    dx, dy, dz = points[s, 0] - x, points[s, 1] - y, points[s, 2] - z
+                    if dx * dx + dy * dy + dz * dz > reach * reach:
+                        continue
+                    facing = normals[s, 0] * ox + normals[s, 1] * oy + normals[s, 2] * oz
+                    if side * facing < 0.1:
+                        continue
+                    if count < CAPACITY:
+                        near[count, 0] = points[s, 0]
+                        near[count, 1] = points[s, 1]
+                        near[count, 2] = points[s, 2]
+                        near[count, 3] = side * normals[s, 0]
+                        near[count, 4] = side * normals[s, 1]
+                        near[count, 5] = side * normals[s, 2]
+                        near[count, 6] = weights[s]
+                        count += 1
+    return count
+
+
+@njit(cache=True, nogil=True)
+def step_to_surface(x, y, z, h, near, count, result):
+    """Fill `result` with the normal and the shift along it that bring (x, y, z) onto the samples;
+    return whether any counted.
+
+    Implicit moving least squares with two changes: the weight of a sample is compact, (1 - d^2 /
+    h^2)^2, and wider where samples are sparse; and a sample's plane is tilted half-way to the mean
+    normal, because the chord between two points of a sphere is perpendicular to the sum of their
+    normals: exact on planes and spheres (Rusinkiewicz 2019 uses it in registration).
+    """
+    best = np.inf
+    for s in range(count):
+        dx, dy, dz = near[s, 0] - x, near[s, 1] - y, near[s, 2] - z
+        near[s, 7] = dx * dx + dy * dy + dz * dz
+        best = min(best, near[s, 7])
+    inverse = 1.0 / (h * h + best)
+    nx = ny = nz = 0.0
+    for s in range(count):
+        bump = max(0.0, 1.0 - near[s, 7] * inverse)
+        bump = bump * bump * near[s, 6]
+        near[s, 7] = bump
+        nx += bump * near[s, 3]
+        ny += bump * near[s, 4]
+        nz += bump * near[s, 5]
+    length = np.sqrt(nx * nx + ny * ny + nz * nz)
+    if length == 0.0:
+        return False
+    nx /= length
+    ny /= length
+    nz /= length
+    above = 0.0
+    total = 0.0
+    for s in range(count):
+        facing = nx * near[s, 3] + ny * near[s, 4] + nz * near[s, 5]
+        if facing < 0.2 or near[s, 7] == 0.0:
+            continue
+        dx, dy, dz = near[s, 0] - x, near[s, 1] - y, near[s, 2] - z
+        above += near[s, 7] * (
+            dx * (near[s, 3] + nx) + dy * (near[s, 4] + ny) + dz * (near[s, 5] + nz)
+        )
+        total += near[s, 7] * (1.0 + facing)
+    if total == 0.0:
+        return False
+    result[0] = nx
+    result[1] = ny
+    result[2] = nz
+    result[3] = above / total
+    return True
+
+
+@njit(cache=True, nogil=True)
+def snap(
+    start, stop, vertices, outward, origin, voxel, table, first, points, normals, weights,
+    reach, width, rounds, found,
+):  # fmt: skip
+    """Move vertices [start, stop) onto the samples around them; `found` tells how many samples each
+    one rests on.
+
+    `points`, `normals`, `weights` are sorted by bin (`first`). `outward` is rough on entry and the
+    surface's normal on return. Where all samples within `reach` face the other way, the vertex is
+    on the back of a sheet and rests on its front.
+    """
+    near = np.empty((CAPACITY, 8))
+    result = np.empty(4)
+    for v in range(start, stop):
+        x, y, z = vertices[v, 0], vertices[v, 1], vertices[v, 2]
+        ox, oy, oz = outward[v, 0], outward[v, 1], outward[v, 2]
+        count = 0
+        for side in (1.0, -1.0):
+            if count == 0:
+                count = gather(
+                    x, y, z, ox, oy, oz, origin, voxel, table, first, points, normals, weights,
+                    reach, side, near,
+                )  # fmt: skip
+        found[v] = count
+        for step in range(rounds):
+            if not step_to_surface(x, y, z, width if step else reach, near, count, result):
+                break
+            x += result[3] * result[0]
+            y += result[3] * result[1]
+            z += result[3] * result[2]
+            outward[v, 0], outward[v, 1], outward[v, 2] = result[0], result[1], result[2]
+            if step == 0:
+                count = keep_nearest(x, y, z, 2.0 * width * width, near, count)
+            elif abs(result[3]) < 1e-4 * width:
+                break
+        vertices[v, 0], vertices[v, 1], vertices[v, 2] = x, y, z
+
+
+@njit(cache=True, nogil=True)
+def keep_nearest(x, y, z, limit, near, count):
+    """Move the samples with a squared distance under `limit` to the front and return their number;
+    all, if those are few.
+    """
+    kept = 0
+    for s in range(count):
+        dx, dy, dz = near[s, 0] - x, near[s, 1] - y, near[s, 2] - z
+        if dx * dx + dy * dy + dz * dz < limit:
+            for field in range(7):
+                near[kept, field], near[s, field] = near[s, field], near[kept, field]
+            kept += 1
+    return kept if kept > 3 else count
+
+
+@njit(cache=True, nogil=True)
+def settle_walls(start, stop, vertices, outward, found, w, cameras, steepest, length):
+    """Move vertices [start, stop) that rest on no sample to where the views' free space begins, by
+    bisection.
+
+    The boundary is looked for within `length` along `outward`; a vertex stays where it is if there
+    is none.
+    """
+    everyone = np.arange(w.shape[0])
+    for v in range(start, stop):
+        if found[v] > 0:
+            continue
+        x, y, z = vertices[v, 0], vertices[v, 1], vertices[v, 2]
+        dx, dy, dz = outward[v, 0], outward[v, 1], outward[v, 2]
+        inner, outer = -length, length
+        if is_free(
+            w,
+            cameras,
+            steepest,
+            x + inner * dx,
+            y + inner * dy,
+            z + inner * dz,
+            0.0,
+            everyone,
+            len(everyone),
+        ) or not is_free(
+            w,
+            cameras,
+            steepest,
+            x + outer * dx,
+            y + outer * dy,
+            z + outer * dz,
+            0.0,
+            everyone,
+            len(everyone),
+        ):
+            continue
+        for _ in range(8):
+            middle = 0.5 * (inner + outer)
+            if is_free(
+                w,
+                cameras,
+                steepest,
+                x + middle * dx,
+                y + middle * dy,
+                z + middle * dz,
+                0.0,
+                everyone,
+                len(everyone),
+            ):
+                outer = middle
+            else:
+                inner = middle
+        vertices[v, 0] += outer * dx
+        vertices[v, 1] += outer * dy
+        vertices[v, 2] += outer * dz
