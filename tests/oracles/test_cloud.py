@@ -1,7 +1,7 @@
 """Points, normals and the consent of other views, against surfaces that are known.
 
 Depth is rounded to float32: 6e-8 of it. A slope of 1/z comes from two such depths, so its relative
-error per pixel is at most 1.2e-7 and, times the focal length in pixels, that of a normal in radians.
+error per pixel is at most 1.2e-7; times the focal length in pixels, that of a normal in radians.
 """
 
 import numpy as np
