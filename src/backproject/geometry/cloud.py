@@ -48,6 +48,8 @@ class PointCloud:
     def subset(self, chosen: ArrayLike) -> PointCloud:
         """Return some of the points, by index or mask."""
         chosen = np.asarray(chosen)
+        if chosen.size == 0:
+            chosen = chosen.astype(np.intp)  # an empty list comes as floats
         return PointCloud(self.points[chosen], self.normals[chosen], self.view_index[chosen])
 
     def transformed(self, new_from_old: Similarity) -> PointCloud:

@@ -80,9 +80,9 @@ class Mesh:
     def face_normals(self) -> NDArray[np.float64]:
         """The unit normal of every face, (F, 3); zero where the face has no area."""
         areas = self.face_areas[:, None]
-        return np.divide(
-            self.area_vectors, areas, out=np.zeros_like(self.area_vectors), where=areas > 0
-        )
+        normals = np.zeros_like(self.area_vectors)
+        np.divide(self.area_vectors, areas, out=normals, where=areas > 0)
+        return normals
 
     @cached_property
     def centroid(self) -> NDArray[np.float64]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from os import PathLike
+from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -68,11 +69,13 @@ class ViewSet:
 
         return read_capture(path)
 
-    def save(self, path: str | PathLike[str]) -> None:
-        """Write a capture folder; see `io.captures`."""
+    def save(
+        self, path: str | PathLike[str], *, depth_format: Literal["npy", "png", "exr"] = "npy"
+    ) -> None:
+        """Write a capture folder, depth as float `.npy`, 16-bit PNG or EXR; see `io.captures`."""
         from backproject.io.captures import write_capture
 
-        write_capture(self, path)
+        write_capture(self, path, depth_format=depth_format)
 
     def __len__(self) -> int:
         return len(self.depth)
@@ -84,7 +87,13 @@ class ViewSet:
 
     def subset(self, views: ArrayLike) -> ViewSet:
         """Return some of the views, by index or mask, in the order given."""
-        chosen = np.arange(len(self))[np.asarray(views)]
+        wanted = np.asarray(views)
+        if wanted.size == 0:
+            raise InputError("views: got an empty list, expected at least one view")
+        try:
+            chosen = np.arange(len(self))[wanted]
+        except IndexError as error:
+            raise InputError(f"views: got {views!r} of {len(self)} views: {error}") from None
         if chosen.ndim != 1 or len(chosen) == 0:
             raise InputError(f"views: got {views!r}, expected at least one view in a flat list")
         rig = self.rig

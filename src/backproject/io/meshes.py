@@ -95,13 +95,23 @@ def write_mesh(mesh: Mesh, path: str | PathLike[str]) -> None:
 
     """
     path = Path(path)
-    writable = tuple(suffix for suffix, format in MESH_FORMATS.items() if format.write)
-    format = _format_of(path, writable, "written")
+    format = writable_format(path)
     if not len(mesh.faces):
         raise InputError(f"{path}: the mesh to write has no faces, expected at least one")
     assert format.write is not None
     with atomic_file(path) as beside:
         format.write(mesh, beside)
+
+
+def writable_format(path: Path) -> MeshFormat:
+    """Return the format that `path` would be written in, by suffix: to be asked before long work.
+
+    Raises:
+        FormatError: a suffix that cannot be written.
+
+    """
+    writable = tuple(suffix for suffix, format in MESH_FORMATS.items() if format.write)
+    return _format_of(path, writable, "written")
 
 
 def _format_of(path: Path, suffixes: tuple[str, ...], verb: str) -> MeshFormat:

@@ -8,13 +8,14 @@ first by filling the fewest corners.
 
 import numpy as np
 from numba import njit
+from numpy.typing import NDArray
 
 from backproject.kernels.blocks import HIDDEN, SIDE, cell_mask, gather_apron, local_mask
 
 CORNERS = SIDE * SIDE * SIDE
 
 
-def mending_table():
+def mending_table() -> NDArray[np.uint8]:
     """Return for each of the 256 cells the solid corners it needs to be well-composed, as a
     mask.
     """
@@ -63,7 +64,7 @@ def mend(cells, table, state, mended, wanted):
     while len(stack) > 0:
         i, j, k = stack.pop()
         mask = cell_mask(table, state, i, j, k)
-        extra = mended[mask] & ~mask
+        extra = mended[mask] ^ mask
         if extra == 0:
             continue
         for bit in range(8):

@@ -51,12 +51,18 @@ def gather(
     """
     size = voxel * BIN
     count = 0
-    for i in range(int((x - reach - origin[0]) / size), int((x + reach - origin[0]) / size) + 1):
+    # The reach can go beyond the table, where pixels are much wider than voxels.
+    for i in range(
+        max(int((x - reach - origin[0]) / size), 0),
+        min(int((x + reach - origin[0]) / size) + 1, table.shape[0] * BINS),
+    ):
         for j in range(
-            int((y - reach - origin[1]) / size), int((y + reach - origin[1]) / size) + 1
+            max(int((y - reach - origin[1]) / size), 0),
+            min(int((y + reach - origin[1]) / size) + 1, table.shape[1] * BINS),
         ):
             for k in range(
-                int((z - reach - origin[2]) / size), int((z + reach - origin[2]) / size) + 1
+                max(int((z - reach - origin[2]) / size), 0),
+                min(int((z + reach - origin[2]) / size) + 1, table.shape[2] * BINS),
             ):
                 block = table[i >> 2, j >> 2, k >> 2]
                 if block < 0:

@@ -1,0 +1,112 @@
+"""START HERE: the way of a shape through the package, and back.
+
+    Mesh + Rig -- observe --> ViewSet --+-- cloud --> PointCloud
+                                        +-- fuse ---> Mesh -- compare (with the truth) --> Scores
+
+Each stage is a function of values; none calls another, and no reconstruction sees the truth.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from backproject.cloud.unproject import backproject
+from backproject.errors import InputError
+from backproject.fusion.fuse import fuse
+from backproject.geometry.cloud import PointCloud
+from backproject.geometry.mesh import Mesh, normalize
+from backproject.geometry.rig import Rig
+from backproject.geometry.views import ViewSet
+from backproject.metrics.compare import compare
+from backproject.metrics.scores import Scores
+from backproject.progress import Progress, silent
+from backproject.rendering.render import render
+
+
+@dataclass(frozen=True)
+class RigSettings:
+    """Where the cameras stand, and what they are."""
+
+    rig: str = "dodecahedron"
+    """dodecahedron (the paper's 20), fibonacci:N, turntable:N, or a file of `x y z` lines."""
+    size: int = 224
+    """Width and height of a depth map, in pixels."""
+    fov: float = 43.0
+    """Vertical field of view, in degrees."""
+    distance: float = 1.5
+    """From the object's centre, in diameters of the object."""
+
+    def build(self) -> Rig:
+        """Return the rig, around the origin.
+
+        Raises:
+            InputError: numbers that make no camera, or a rig of no known name that is no file.
+
+        """
+        name, _, count = self.rig.partition(":")
+        if self.rig == "dodecahedron":
+            return Rig.dodecahedron(distance=self.distance, size=self.size, fov_deg=self.fov)
+        if name in ("fibonacci", "turntable"):
+            if not count.isdecimal() or int(count) < 1:
+                raise InputError(f"rig: got {self.rig!r}, expected {name}:N with N cameras, N > 0")
+            around = Rig.fibonacci if name == "fibonacci" else Rig.turntable
+            return around(int(count), distance=self.distance, size=self.size, fov_deg=self.fov)
+        return Rig.load(self.rig, distance=self.distance, size=self.size, fov_deg=self.fov)
+
+
+@dataclass(frozen=True)
+class RoundTrip:
+    """What came of a shape: all in the shape's own coordinates; `seconds` by stage."""
+
+    truth: Mesh
+    views: ViewSet
+    cloud: PointCloud
+    reconstruction: Mesh
+    scores: Scores
+    seconds: dict[str, float] = field(default_factory=dict)
+
+
+def observe(mesh: Mesh, rig: Rig, *, threads: int = 0, progress: Progress = silent) -> ViewSet:
+    """Return the depth maps of `mesh`, in its own coordinates, from `rig` around its centre.
+
+    The rig is given for the unit frame (centroid at the origin, diameter 1) and moved to where the
+    mesh is, so that everything made of the views lies on the mesh.
+    """
+    unit = normalize(mesh)
+    views = render(unit.mesh, rig, threads=threads, progress=progress)
+    return views.transformed(unit.world_from_unit)
+
+
+def roundtrip(
+    mesh: Mesh,
+    rig: Rig | None = None,
+    *,
+    resolution: int = 256,
+    threads: int = 0,
+    progress: Progress = silent,
+) -> RoundTrip:
+    """Return the depth maps of a shape, the cloud and the mesh made of them alone, and its scores.
+
+    `rig` stands around the origin and is scaled to the shape; by default the paper's dodecahedron.
+    """
+    seconds: dict[str, float] = {}
+    with _timed("render", seconds):
+        rig = rig or Rig.dodecahedron()
+        views = observe(mesh, rig, threads=threads, progress=progress)
+    with _timed("cloud", seconds):
+        cloud = backproject(views, threads=threads)
+    with _timed("fuse", seconds):
+        reconstruction = fuse(views, resolution=resolution, threads=threads, progress=progress)
+    with _timed("compare", seconds):
+        scores = compare(reconstruction, mesh, views=views, threads=threads, progress=progress)
+    return RoundTrip(mesh, views, cloud, reconstruction, scores, seconds)
+
+
+@contextmanager
+def _timed(stage: str, seconds: dict[str, float]) -> Iterator[None]:
+    begin = time.perf_counter()
+    yield
+    seconds[stage] = time.perf_counter() - begin
