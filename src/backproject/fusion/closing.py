@@ -44,14 +44,17 @@ def close(solid: Solid, *, threads: int) -> None:
     node_of[tuple(unstored.T)] = np.arange(first[-1], nodes)
     walls, backs = np.zeros(nodes, np.int64), np.zeros(nodes, np.int64)
     places = np.concatenate([solid.blocks, unstored])
-    room = 3 * 64 * len(places)  # a block has 3 x 64 faces towards the blocks behind it
-    edges, capacity = np.empty((room, 2), np.int32), np.empty(room, np.int32)
-    used = regions.connect(
-        places, table, state, region, first, node_of, walls, backs, edges, capacity
-    )
+    # regions of one block do not touch: an edge is at least one of its 3 x 64 faces ahead
+    edges = np.empty((len(places), 3 * kernel.SIDE**2, 3), np.int32)
+    used = np.empty(len(places), np.int64)
+    parallel.run(
+        regions.connect, len(places), places, table, state, region, first, node_of,
+        walls, backs, edges, used, threads=threads,
+    )  # fmt: skip
     if not walls.any():
         return
-    free = _minimum_cut(edges[:used], capacity[:used], walls, backs)
+    filled = np.arange(edges.shape[1]) < used[:, None]
+    free = _minimum_cut(edges[filled], walls, backs)
     owner = np.where(region >= 0, region + first[:-1, None], nodes)
     state[np.append(free, False)[owner]] = kernel.FREE
     table[tuple(unstored[free[first[-1] :]].T)] = kernel.OUTSIDE
@@ -60,18 +63,17 @@ def close(solid: Solid, *, threads: int) -> None:
 
 def _minimum_cut(
     edges: NDArray[np.int32],
-    capacity: NDArray[np.int32],
     walls: NDArray[np.int64],
     backs: NDArray[np.int64],
 ) -> NDArray[np.bool_]:
-    """Return which nodes fall to the free side."""
+    """Return which nodes fall to the free side; `edges` (E, 3) are two nodes and a capacity."""
     nodes = len(walls)
     solid_end, free_end = nodes, nodes + 1
     numbers = np.arange(nodes)
     rows = np.concatenate([edges[:, 0], edges[:, 1], np.full(nodes, solid_end), numbers])
     columns = np.concatenate([edges[:, 1], edges[:, 0], numbers, np.full(nodes, free_end)])
     values = np.concatenate(
-        [capacity * SCALE, capacity * SCALE, backs * BACK_COST * SCALE, walls * SCALE]
+        [edges[:, 2] * SCALE, edges[:, 2] * SCALE, backs * BACK_COST * SCALE, walls * SCALE]
     )
     graph = sparse.csr_matrix((values.astype(np.int32), (rows, columns)), (nodes + 2, nodes + 2))
     graph.sum_duplicates()

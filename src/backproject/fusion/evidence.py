@@ -27,9 +27,9 @@ class Evidence:
     """Depth maps made ready for look-ups.
 
     `inverse_depth` (N, H, W) float32: 0 where a ray hits nothing, `UNMEASURED` where nothing is
-    known; `tiles` its ranges over tiles of pixels; `cameras` (N, 16): the 3 x 4 matrix from world
-    to camera, fx, fy, cx, cy; `steepest`: the relative change of inverse depth from pixel to pixel
-    that counts as a jump; `pixel`: the width of a pixel at unit depth.
+    known; `tiles` its ranges over tiles of pixels; `cameras` (N, 16): see `kernels.field.clearance`;
+    `steepest`: the relative change of inverse depth from pixel to pixel that counts as a jump;
+    `pixel`: the width of a pixel at unit depth.
     """
 
     inverse_depth: NDArray[np.float32]
@@ -48,10 +48,12 @@ class Evidence:
         tiles = np.empty((count, -(-height // TILE), -(-width // TILE), 2), np.float32)
         parallel.run(summarise, count, inverse_depth, tiles, threads=threads)
         rig = views.rig
-        matrices = rig.camera_from_world[:, :3].reshape(count, 12)
-        intrinsics = rig.intrinsics[:, (0, 1, 0, 1), (0, 1, 2, 2)]
-        focal = float(np.sqrt(np.median(intrinsics[:, 0] * intrinsics[:, 1])))
-        cameras = np.concatenate([matrices, intrinsics], axis=1)
+        intrinsics = rig.intrinsics.copy()
+        intrinsics[:, :2, 2] -= 0.5  # columns and rows are counted from the first pixel's centre
+        matrices = (intrinsics @ rig.camera_from_world[:, :3]).reshape(count, 12)
+        numbers = intrinsics[:, (0, 1, 0, 1), (0, 1, 2, 2)]
+        focal = float(np.sqrt(np.median(numbers[:, 0] * numbers[:, 1])))
+        cameras = np.concatenate([matrices, numbers], axis=1)
         return cls(inverse_depth, tiles, cameras, min(STEEPEST_TANGENT / focal, 0.5), 1 / focal)
 
 

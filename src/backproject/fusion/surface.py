@@ -6,13 +6,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backproject.fusion.evidence import Evidence, Samples
-from backproject.fusion.solid import Solid
+from backproject.fusion.solid import SHELL, Solid
 from backproject.geometry.mesh import Mesh
 from backproject.kernels import blocks as kernel
 from backproject.kernels import nets, parallel, snap
 from backproject.progress import Progress
 
-REACH_VOXELS = 2.2
+REACH_VOXELS = 1.7
 """How far from its cell a vertex looks for samples: the shell's half thickness, half a cell's
 diagonal, and as much to the side.
 """
@@ -43,7 +43,7 @@ def extract(
     parallel.run(
         snap.snap, len(vertices), vertices, outward, solid.origin, solid.voxel, solid.table, first,
         samples.points[order], samples.normals[order], samples.weights[order],
-        reach, WIDTH_PIXELS * samples.footprint, ROUNDS, found,
+        reach, SHELL * solid.voxel, WIDTH_PIXELS * samples.footprint, ROUNDS, found,
         threads=threads, on_chunk=lambda share: progress("fitting the surface", share),
     )  # fmt: skip
     parallel.run(

@@ -74,7 +74,7 @@ class Mesh:
     @cached_property
     def face_areas(self) -> NDArray[np.float64]:
         """The area of every face, (F,)."""
-        return np.linalg.norm(self.area_vectors, axis=1)
+        return np.asarray(np.linalg.norm(self.area_vectors, axis=1))
 
     @cached_property
     def face_normals(self) -> NDArray[np.float64]:

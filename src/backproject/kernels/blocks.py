@@ -3,7 +3,7 @@
 import numpy as np
 from numba import njit
 
-from backproject.kernels.field import clearance
+from backproject.kernels.field import clearance, column_in, depth_in, row_in
 
 SIDE = 8
 """Corners along a block's edge."""
@@ -11,7 +11,7 @@ OUTSIDE, INSIDE, UNKNOWN, QUEUED = -1, -2, -3, -4
 """What the block table holds for a block that is not stored: all free, all solid, not looked at,
 about to be stored.
 """
-TILE = 8
+TILE = 4
 """Pixels along the edge of a tile, for which the range of inverse depth is known beforehand."""
 FREE, HIDDEN, OPEN, SHELL = 0, 1, 2, 3
 """What a stored corner is: seen to be free, seen by no view, not yet decided, or next to a sample.
@@ -89,7 +89,7 @@ def judges(w, tiles, cameras, x, y, z, radius, margin, chosen):
     height, width = w.shape[1], w.shape[2]
     for view in range(w.shape[0]):
         camera = cameras[view]
-        depth = camera[8] * x + camera[9] * y + camera[10] * z + camera[11]
+        depth = depth_in(camera, x, y, z)
         nearest = depth - radius
         if depth + radius <= 0.0:
             continue
@@ -97,12 +97,10 @@ def judges(w, tiles, cameras, x, y, z, radius, margin, chosen):
             chosen[count] = view
             count += 1
             continue
-        across = (camera[0] * x + camera[1] * y + camera[2] * z + camera[3]) / depth
-        down = (camera[4] * x + camera[5] * y + camera[6] * z + camera[7]) / depth
-        u = camera[12] * across + camera[14] - 0.5
-        v = camera[13] * down + camera[15] - 0.5
-        half_u = camera[12] * radius * (1.0 + abs(across)) / nearest
-        half_v = camera[13] * radius * (1.0 + abs(down)) / nearest
+        u = column_in(camera, x, y, z, depth)
+        v = row_in(camera, x, y, z, depth)
+        half_u = radius * (camera[12] + abs(u - camera[14])) / nearest
+        half_v = radius * (camera[13] + abs(v - camera[15])) / nearest
         if (
             u + half_u <= -0.5
             or v + half_v <= -0.5
@@ -158,38 +156,44 @@ def carve(
     Corners outside of the box from `low` to `high` (corner indices) are free: there the scene ends.
     """
     chosen = np.empty(w.shape[0], np.int64)
-    half = 0.5 * (SIDE - 1)
+    size = SIDE // 2
+    half = 0.5 * (size - 1)
     for block in range(start, stop):
-        bx, by, bz = blocks[block, 0] * SIDE, blocks[block, 1] * SIDE, blocks[block, 2] * SIDE
-        count = judges(
-            w,
-            tiles,
-            cameras,
-            origin[0] + voxel * (bx + half),
-            origin[1] + voxel * (by + half),
-            origin[2] + voxel * (bz + half),
-            voxel * half * np.sqrt(3.0),
-            margin,
-            chosen,
-        )
-        for corner in range(SIDE * SIDE * SIDE):
-            if state[block, corner] != OPEN:
-                continue
-            i, j, k = bx + (corner >> 6), by + (corner >> 3 & 7), bz + (corner & 7)
-            free = count < 0 or not _within(i, j, k, low, high)
-            if not free:
-                free = is_free(
-                    w,
-                    cameras,
-                    steepest,
-                    origin[0] + voxel * i,
-                    origin[1] + voxel * j,
-                    origin[2] + voxel * k,
-                    margin,
-                    chosen,
-                    count,
-                )
-            state[block, corner] = FREE if free else HIDDEN
+        for part in range(8):
+            bx = blocks[block, 0] * SIDE + size * (part >> 2)
+            by = blocks[block, 1] * SIDE + size * (part >> 1 & 1)
+            bz = blocks[block, 2] * SIDE + size * (part & 1)
+            count = judges(
+                w,
+                tiles,
+                cameras,
+                origin[0] + voxel * (bx + half),
+                origin[1] + voxel * (by + half),
+                origin[2] + voxel * (bz + half),
+                voxel * half * np.sqrt(3.0),
+                margin,
+                chosen,
+            )
+            for i in range(bx, bx + size):
+                for j in range(by, by + size):
+                    for k in range(bz, bz + size):
+                        corner = ((i & 7) * SIDE + (j & 7)) * SIDE + (k & 7)
+                        if state[block, corner] != OPEN:
+                            continue
+                        free = count < 0 or not _within(i, j, k, low, high)
+                        if not free:
+                            free = is_free(
+                                w,
+                                cameras,
+                                steepest,
+                                origin[0] + voxel * i,
+                                origin[1] + voxel * j,
+                                origin[2] + voxel * k,
+                                margin,
+                                chosen,
+                                count,
+                            )
+                        state[block, corner] = FREE if free else HIDDEN
 
 
 @njit(cache=True, nogil=True, inline="always")

@@ -13,37 +13,58 @@ UNMEASURED = np.float32(1e30)
 
 
 @njit(cache=True, nogil=True, inline="always")
+def depth_in(camera, x, y, z):
+    """Return the planar depth of a world point; `camera` is described in `clearance`."""
+    return camera[8] * x + camera[9] * y + camera[10] * z + camera[11]
+
+
+@njit(cache=True, nogil=True, inline="always")
+def column_in(camera, x, y, z, depth):
+    """Return the column of a world point, counted from the first pixel's centre."""
+    return (camera[0] * x + camera[1] * y + camera[2] * z + camera[3]) / depth
+
+
+@njit(cache=True, nogil=True, inline="always")
+def row_in(camera, x, y, z, depth):
+    """Return the row of a world point, counted from the first pixel's centre."""
+    return (camera[4] * x + camera[5] * y + camera[6] * z + camera[7]) / depth
+
+
+@njit(cache=True, nogil=True)
 def clearance(w, view, camera, x, y, z, steepest):
     """Return how far the point (x, y, z) lies in the free space of a view, in scene units.
 
     The distance to the tangent plane of the depth map where the point projects: positive before the
-    surface, negative behind it or where the view has no say (outside the image, not measured), +inf
-    before background. Between pixel centres `w` (H, W) is interpolated bilinearly, which is exact
-    on planes; across a jump (a relative change per pixel above `steepest`) the nearest of the four
-    pixels counts alone, so that a ray clears only what surely lies before both surfaces. `camera`
-    is the 3 x 4 matrix from world to camera followed by fx, fy, cx, cy.
+    surface, negative behind it, -inf where the view has no say (outside the image, not measured)
+    and where the point lies behind all four pixels around it, +inf before background. Between pixel
+    centres `w` (N, H, W) is interpolated bilinearly, which is exact on planes; across a jump (a
+    relative change per pixel above `steepest`) the nearest of the four pixels counts alone, so that
+    a ray clears only what surely lies before both surfaces.
+
+    `camera` (16,) is the 3 x 4 matrix from the world to pixels times depth, whose first two rows
+    count from the first pixel's centre, then fx, fy, and the principal point so counted.
     """
-    depth = camera[8] * x + camera[9] * y + camera[10] * z + camera[11]
+    depth = depth_in(camera, x, y, z)
     if depth <= 0.0:
         return -np.inf
-    across = camera[0] * x + camera[1] * y + camera[2] * z + camera[3]
-    down = camera[4] * x + camera[5] * y + camera[6] * z + camera[7]
-    u = camera[12] * across / depth + camera[14] - 0.5
-    v = camera[13] * down / depth + camera[15] - 0.5
+    u = column_in(camera, x, y, z, depth)
+    v = row_in(camera, x, y, z, depth)
     height, width = w.shape[1], w.shape[2]
     if not (u > -0.5 and v > -0.5 and u < width - 0.5 and v < height - 0.5):
         return -np.inf
-    # Half a pixel of border has no four neighbours: the border pixel is extended.
-    column = min(max(int(np.floor(u)), 0), width - 2)
-    row = min(max(int(np.floor(v)), 0), height - 2)
+    # Half a pixel of border has no four neighbours: the outermost patch is continued.
+    column = min(int(u), width - 2)
+    row = min(int(v), height - 2)
     w00 = np.float64(w[view, row, column])
     w01 = np.float64(w[view, row, column + 1])
     w10 = np.float64(w[view, row + 1, column])
     w11 = np.float64(w[view, row + 1, column + 1])
+    farthest = min(min(w00, w01), min(w10, w11))
+    if depth * farthest >= 1.0:
+        return -np.inf
     nearest = max(max(w00, w01), max(w10, w11))
     if nearest == 0.0:
         return np.inf
-    farthest = min(min(w00, w01), min(w10, w11))
     if nearest - farthest > steepest * nearest:
         return 1.0 / nearest - depth
     s = u - column
@@ -53,9 +74,8 @@ def clearance(w, view, camera, x, y, z, steepest):
     surface = top + t * (bottom - top)
     slope_u = (1.0 - t) * (w01 - w00) + t * (w11 - w10)
     slope_v = bottom - top
-    # The plane through the patch is m . X = 1 in camera coordinates; 1 / |m| is its distance from
-    # the camera.
+    # The plane through the patch is m . X = 1 in camera coordinates, 1 / |m| from the camera.
     mx = camera[12] * slope_u
     my = camera[13] * slope_v
-    mz = surface - slope_u * (u + 0.5 - camera[14]) - slope_v * (v + 0.5 - camera[15])
+    mz = surface - slope_u * (u - camera[14]) - slope_v * (v - camera[15])
     return (1.0 - depth * surface) / np.sqrt(mx * mx + my * my + mz * mz)

@@ -16,24 +16,24 @@ CORNERS = SIDE * SIDE * SIDE
 
 
 def mending_table() -> NDArray[np.uint8]:
-    """Return for each of the 256 cells the solid corners it needs to be well-composed, as a
-    mask.
+    """Return for each of the 256 cells its solid corners and those it needs to be well-composed.
+
+    The fewest more: a cell is well-composed unless the solid or the free corners of one of its six
+    faces, or of the cell, are two that lie opposite.
     """
-
-    def bad(mask):
-        for axis in range(3):
-            for side in range(2):
-                face = [c for c in range(8) if (c >> axis & 1) == side]
-                a, b, c, d = ((mask >> v) & 1 for v in face)
-                if a == d and b == c and a != b:
-                    return True
-        return any(mask in (1 << c | 1 << 7 - c, 255 ^ (1 << c | 1 << 7 - c)) for c in range(4))
-
-    table = np.arange(256, dtype=np.uint8)
-    for mask in range(256):
-        more = [m for m in range(256) if m & mask == mask and not bad(m)]
-        table[mask] = min(more, key=lambda m: (bin(m).count("1"), m))
-    return table
+    masks = np.arange(256)
+    well = np.ones(256, bool)
+    for corner in range(4):
+        pair = 1 << corner | 1 << (7 - corner)
+        well &= (masks != pair) & (masks != 255 ^ pair)
+    for axis in range(3):
+        for side in range(2):
+            face = [c for c in range(8) if (c >> axis & 1) == side]
+            a, b, c, d = (masks >> corner & 1 for corner in face)
+            well &= ~((a == d) & (b == c) & (a != b))
+    solids = (masks[:, None] >> np.arange(8) & 1).sum(axis=1)
+    covers = (masks[:, None] & masks[None, :]) == masks[:, None]
+    return np.where(covers & well, solids, 9).argmin(axis=1).astype(np.uint8)
 
 
 @njit(cache=True, nogil=True)

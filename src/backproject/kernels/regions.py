@@ -41,72 +41,68 @@ def label_regions(start, stop, state, region, counts):
         counts[block] = number
 
 
-@njit(cache=True, nogil=True, inline="always")
-def _node(table, region, state, first, node_of, bx, by, bz, corner):
-    """Return the node a corner belongs to, or -1 if it is free, -2 if it is shell."""
-    block = table[bx, by, bz]
-    if block >= 0:
-        if state[block, corner] == HIDDEN:
-            return first[block] + region[block, corner]
-        return -2 if state[block, corner] == SHELL else -1
-    if block == INSIDE:
-        return node_of[bx, by, bz]
-    return -1
-
-
 @njit(cache=True, nogil=True)
-def connect(blocks, table, state, region, first, node_of, walls, backs, edges, capacity):
-    """Count the faces between neighbouring corners: `walls` to free space and `backs` to the shell
-    of each node, and between nodes.
+def connect(start, stop, places, table, state, region, first, node_of, walls, backs, edges, used):
+    """Count the faces between corners, for the nodes of the blocks in `places` [start, stop).
 
-    Faces between two nodes go to `edges` (E, 2) with their number in `capacity`, of which the first
-    returned number are filled (an edge can come several times). `blocks` lists the stored blocks
-    and, after them, the unstored hidden ones.
+    `walls` of a node are its faces to free corners, `backs` those to the shell. Faces to the nodes
+    of the blocks ahead go to `edges` (places, 192, 3): the two nodes and how many faces they share,
+    of which `used` (places,) are filled; a pair can come several times.
+    `places` lists the stored blocks, in their order, and the unstored hidden ones.
     """
-    count = 0
-    for b in range(blocks.shape[0]):
-        bx, by, bz = blocks[b, 0], blocks[b, 1], blocks[b, 2]
-        stored = table[bx, by, bz] >= 0
-        for axis in range(3):
-            stride = 1 << 3 * (2 - axis)
-            last_a, last_b = -3, -3
-            for corner in range(CORNERS):
-                place = corner >> 3 * (2 - axis) & 7
-                if place < SIDE - 1:
-                    if not stored:
-                        continue
-                    a = _node(table, region, state, first, node_of, bx, by, bz, corner)
-                    o = _node(table, region, state, first, node_of, bx, by, bz, corner + stride)
-                else:
-                    a = _node(table, region, state, first, node_of, bx, by, bz, corner)
-                    o = _node(
-                        table,
-                        region,
-                        state,
-                        first,
-                        node_of,
-                        bx + (axis == 0),
-                        by + (axis == 1),
-                        bz + (axis == 2),
-                        corner - (SIDE - 1) * stride,
-                    )
-                if a == o or (a < 0 and o < 0):
-                    continue
-                if a == -1:
-                    walls[o] += 1
-                elif o == -1:
-                    walls[a] += 1
-                elif a == -2:
-                    backs[o] += 1
-                elif o == -2:
-                    backs[a] += 1
-                elif a == last_a and o == last_b:
-                    capacity[count - 1] += 1
-                else:
-                    if count == edges.shape[0]:
-                        return -1
-                    edges[count, 0], edges[count, 1] = a, o
-                    capacity[count] = 1
-                    last_a, last_b = a, o
-                    count += 1
-    return count
+    node = np.empty((SIDE + 2, SIDE + 2, SIDE + 2), np.int32)
+    for place in range(start, stop):
+        used[place] = 0
+        bx, by, bz = places[place, 0], places[place, 1], places[place, 2]
+        block = table[bx, by, bz]
+        if block >= 0 and first[block] == first[block + 1]:
+            continue
+        for side in range(7):
+            # the block itself, then its six neighbours' nearest layers
+            axis = (side - 1) // 2
+            step = 0 if side == 0 else 2 * ((side - 1) % 2) - 1
+            dx = step if axis == 0 else 0
+            dy = step if axis == 1 else 0
+            dz = step if axis == 2 else 0
+            home = table[bx + dx, by + dy, bz + dz]
+            whole = node_of[bx + dx, by + dy, bz + dz] if home == INSIDE else -1
+            for i in range(SIDE - 1 if dx < 0 else 0, 1 if dx > 0 else SIDE):
+                for j in range(SIDE - 1 if dy < 0 else 0, 1 if dy > 0 else SIDE):
+                    for k in range(SIDE - 1 if dz < 0 else 0, 1 if dz > 0 else SIDE):
+                        number = whole
+                        if home >= 0:
+                            corner = (i * SIDE + j) * SIDE + k
+                            if state[home, corner] == HIDDEN:
+                                number = first[home] + region[home, corner]
+                            elif state[home, corner] == SHELL:
+                                number = -2
+                        node[1 + i + SIDE * dx, 1 + j + SIDE * dy, 1 + k + SIDE * dz] = number
+        count = 0
+        for side in range(6):
+            axis, ahead = side // 2, side % 2
+            dx = 2 * ahead - 1 if axis == 0 else 0
+            dy = 2 * ahead - 1 if axis == 1 else 0
+            dz = 2 * ahead - 1 if axis == 2 else 0
+            for i in range(1, SIDE + 1):
+                for j in range(1, SIDE + 1):
+                    for k in range(1, SIDE + 1):
+                        here, other = node[i, j, k], node[i + dx, j + dy, k + dz]
+                        if here < 0 or here == other:
+                            continue
+                        if other == -1:
+                            walls[here] += 1
+                        elif other == -2:
+                            backs[here] += 1
+                        elif ahead == 1:
+                            if (
+                                count > 0
+                                and edges[place, count - 1, 0] == here
+                                and edges[place, count - 1, 1] == other
+                            ):
+                                edges[place, count - 1, 2] += 1
+                            else:
+                                edges[place, count, 0] = here
+                                edges[place, count, 1] = other
+                                edges[place, count, 2] = 1
+                                count += 1
+        used[place] = count

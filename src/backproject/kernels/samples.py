@@ -3,6 +3,8 @@
 import numpy as np
 from numba import njit
 
+from backproject.kernels.field import column_in, depth_in, row_in
+
 UNSURE = 0.1
 """Weight of a sample whose slope is not known: a wire, a speck, the pixel at a jump. Its normal is
 a guess.
@@ -47,13 +49,11 @@ def judge_samples(start, stop, w, cameras, points, view_of, tolerance, through, 
             if view == view_of[k]:
                 continue
             camera = cameras[view]
-            depth = camera[8] * x + camera[9] * y + camera[10] * z + camera[11]
+            depth = depth_in(camera, x, y, z)
             if depth <= 0.0:
                 continue
-            across = camera[0] * x + camera[1] * y + camera[2] * z + camera[3]
-            down = camera[4] * x + camera[5] * y + camera[6] * z + camera[7]
-            u = camera[12] * across / depth + camera[14] - 0.5
-            v = camera[13] * down / depth + camera[15] - 0.5
+            u = column_in(camera, x, y, z, depth)
+            v = row_in(camera, x, y, z, depth)
             if not (u >= 0.0 and v >= 0.0 and u < width - 1.0 and v < height - 1.0):
                 continue
             column, row = int(u), int(v)

@@ -44,38 +44,43 @@ def sort_into_bins(points, origin, voxel, table, first, order):
 
 @njit(cache=True, nogil=True)
 def gather(
-    x, y, z, ox, oy, oz, origin, voxel, table, first, points, normals, weights, reach, side, near
-):
-    """Copy to `near` the samples within `reach` of a point whose normals do not face away from (ox,
-    oy, oz); return their number.
+    x, y, z, ox, oy, oz, origin, voxel, table, first, points, normals, weights, reach, near
+):  # fmt: skip
+    """Copy to `near` the samples within `reach` of a point that face the way of (ox, oy, oz).
+
+    If none does, those that face the other way, turned round. Returns how many there are; where
+    there are more than `CAPACITY`, every second one of them, or third, and so on.
     """
     size = voxel * BIN
     count = 0
-    # The reach can go beyond the table, where pixels are much wider than voxels.
-    for i in range(
-        max(int((x - reach - origin[0]) / size), 0),
-        min(int((x + reach - origin[0]) / size) + 1, table.shape[0] * BINS),
-    ):
-        for j in range(
-            max(int((y - reach - origin[1]) / size), 0),
-            min(int((y + reach - origin[1]) / size) + 1, table.shape[1] * BINS),
+    side = 1.0
+    facing, backing, stride = 0, 0, 1
+    for attempt in range(2):
+        for i in range(
+            int((x - reach - origin[0]) / size), int((x + reach - origin[0]) / size) + 1
         ):
-            for k in range(
-                max(int((z - reach - origin[2]) / size), 0),
-                min(int((z + reach - origin[2]) / size) + 1, table.shape[2] * BINS),
+            for j in range(
+                int((y - reach - origin[1]) / size), int((y + reach - origin[1]) / size) + 1
             ):
-                block = table[i >> 2, j >> 2, k >> 2]
-                if block < 0:
-                    continue
-                b = block * BINS**3 + ((i & 3) * BINS + (j & 3)) * BINS + (k & 3)
-                for s in range(first[b], first[b + 1]):
-                    dx, dy, dz = points[s, 0] - x, points[s, 1] - y, points[s, 2] - z
-                    if dx * dx + dy * dy + dz * dz > reach * reach:
+                for k in range(
+                    int((z - reach - origin[2]) / size), int((z + reach - origin[2]) / size) + 1
+                ):
+                    block = table[i >> 2, j >> 2, k >> 2]
+                    if block < 0:
                         continue
-                    facing = normals[s, 0] * ox + normals[s, 1] * oy + normals[s, 2] * oz
-                    if side * facing < 0.1:
-                        continue
-                    if count < CAPACITY:
+                    b = block * BINS**3 + ((i & 3) * BINS + (j & 3)) * BINS + (k & 3)
+                    for s in range(first[b], first[b + 1]):
+                        dx, dy, dz = points[s, 0] - x, points[s, 1] - y, points[s, 2] - z
+                        if dx * dx + dy * dy + dz * dz > reach * reach:
+                            continue
+                        cosine = normals[s, 0] * ox + normals[s, 1] * oy + normals[s, 2] * oz
+                        if attempt == 0:
+                            backing += cosine < -0.1
+                        if side * cosine < 0.1:
+                            continue
+                        facing += 1
+                        if facing % stride or count == CAPACITY:
+                            continue
                         near[count, 0] = points[s, 0]
                         near[count, 1] = points[s, 1]
                         near[count, 2] = points[s, 2]
@@ -84,6 +89,14 @@ def gather(
                         near[count, 5] = side * normals[s, 2]
                         near[count, 6] = weights[s]
                         count += 1
+        if facing > CAPACITY:
+            stride = facing // CAPACITY + 1
+        elif facing == 0 and backing > 0:
+            side = -1.0
+            stride = backing // CAPACITY + 1
+        else:
+            break
+        facing, count = 0, 0
     return count
 
 
@@ -140,7 +153,7 @@ def step_to_surface(x, y, z, h, near, count, result):
 @njit(cache=True, nogil=True)
 def snap(
     start, stop, vertices, outward, origin, voxel, table, first, points, normals, weights,
-    reach, width, rounds, found,
+    reach, inset, width, rounds, found,
 ):  # fmt: skip
     """Move vertices [start, stop) onto the samples around them; `found` tells how many samples each
     one rests on.
@@ -154,24 +167,29 @@ def snap(
     for v in range(start, stop):
         x, y, z = vertices[v, 0], vertices[v, 1], vertices[v, 2]
         ox, oy, oz = outward[v, 0], outward[v, 1], outward[v, 2]
-        count = 0
-        for side in (1.0, -1.0):
-            if count == 0:
-                count = gather(
-                    x, y, z, ox, oy, oz, origin, voxel, table, first, points, normals, weights,
-                    reach, side, near,
-                )  # fmt: skip
+        # The net lies about `inset` outside of the surface.
+        count = gather(
+            x - inset * ox, y - inset * oy, z - inset * oz, ox, oy, oz,
+            origin, voxel, table, first, points, normals, weights, reach, near,
+        )  # fmt: skip
         found[v] = count
         for step in range(rounds):
-            if not step_to_surface(x, y, z, width if step else reach, near, count, result):
+            if not step_to_surface(x, y, z, width if step else 1.5 * reach, near, count, result):
                 break
             x += result[3] * result[0]
             y += result[3] * result[1]
             z += result[3] * result[2]
             outward[v, 0], outward[v, 1], outward[v, 2] = result[0], result[1], result[2]
-            if step == 0:
+            if step == 0 and count < CAPACITY // 2:
                 count = keep_nearest(x, y, z, 2.0 * width * width, near, count)
-            elif abs(result[3]) < 1e-4 * width:
+            elif step == 0:
+                # Many samples were passed over: take all of those that matter.
+                again = gather(
+                    x, y, z, result[0], result[1], result[2],
+                    origin, voxel, table, first, points, normals, weights, 1.5 * width, near,
+                )  # fmt: skip
+                count = again if again > 0 else count
+            elif abs(result[3]) < 5e-4 * width:
                 break
         vertices[v, 0], vertices[v, 1], vertices[v, 2] = x, y, z
 
