@@ -52,19 +52,20 @@ def gather(
     there are more than `CAPACITY`, every second one of them, or third, and so on.
     """
     size = voxel * BIN
+    # Where pixels are much wider than voxels, the reach goes beyond the table.
+    i0 = max(int((x - reach - origin[0]) / size), 0)
+    j0 = max(int((y - reach - origin[1]) / size), 0)
+    k0 = max(int((z - reach - origin[2]) / size), 0)
+    i1 = min(int((x + reach - origin[0]) / size) + 1, table.shape[0] * BINS)
+    j1 = min(int((y + reach - origin[1]) / size) + 1, table.shape[1] * BINS)
+    k1 = min(int((z + reach - origin[2]) / size) + 1, table.shape[2] * BINS)
     count = 0
     side = 1.0
     facing, backing, stride = 0, 0, 1
     for attempt in range(2):
-        for i in range(
-            int((x - reach - origin[0]) / size), int((x + reach - origin[0]) / size) + 1
-        ):
-            for j in range(
-                int((y - reach - origin[1]) / size), int((y + reach - origin[1]) / size) + 1
-            ):
-                for k in range(
-                    int((z - reach - origin[2]) / size), int((z + reach - origin[2]) / size) + 1
-                ):
+        for i in range(i0, i1):
+            for j in range(j0, j1):
+                for k in range(k0, k1):
                     block = table[i >> 2, j >> 2, k >> 2]
                     if block < 0:
                         continue
