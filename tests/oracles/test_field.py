@@ -1,0 +1,193 @@
+"""What one view says about a point, held against planes, and the plain kernels against the
+compiled ones.
+"""
+
+import json
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+import backproject as bp
+from backproject.fusion.evidence import Evidence
+from backproject.kernels.field import clearance
+
+RIG = bp.Rig.looking_at([(0.3, -0.4, 2.0)], target=(0.1, 0.1, 0.0), size=(24, 16), fov_deg=50.0)
+CAMERA = RIG[0]
+
+
+def evidence(depth, rig=RIG):
+    return Evidence.of(bp.ViewSet(np.asarray(depth)[None], rig), threads=1)
+
+
+def ask(known, points, kernel=clearance):
+    return np.array(
+        [
+            kernel(known.inverse_depth, 0, known.cameras[0], *point, known.steepest)
+            for point in points
+        ]
+    )
+
+
+def rays():
+    column, row = np.meshgrid(np.arange(24) + 0.5, np.arange(16) + 0.5)
+    ray = CAMERA.unproject(np.stack([column, row], axis=-1), np.ones_like(column))
+    return ray - CAMERA.center_world
+
+
+def plane_depth(normal, offset):
+    """Return the depth of the plane normal . x = offset."""
+    return (offset - CAMERA.center_world @ normal) / (rays() @ normal)
+
+
+def random_points(count, nearest=0.5, farthest=4.0, seed=0):
+    """Return world points in view and their depths."""
+    rng = np.random.default_rng(seed)
+    pixels = rng.uniform((0, 0), (24, 16), (count, 2))
+    depth = rng.uniform(nearest, farthest, count)
+    return CAMERA.unproject(pixels, depth), pixels, depth
+
+
+@pytest.mark.parametrize("tilt", [(0, 0, 1), (0.3, -0.2, 1), (-0.4, 0.3, 1)])
+def test_clearance_is_the_signed_distance_to_a_tilted_plane(tilt):
+    # At the image's very border too, where the outermost pixels are continued: half a pixel.
+    normal = np.array(tilt) / np.linalg.norm(tilt)
+    depth = plane_depth(normal, 0.05)
+    assert (depth > 0).all()
+    points, pixels, _ = random_points(2000)
+    expected = points @ normal - 0.05  # positive on the camera's side
+    answer = ask(evidence(depth), points)
+    # Behind all four pixels a view may say no more than that. (At the border it may say so before
+    # the continued plane as well: that carves less, not more.)
+    behind = np.isneginf(answer)
+    among_four = ((pixels > 0.5) & (pixels < (23.5, 15.5))).all(axis=1)
+    assert (expected[behind & among_four] < 0).all()
+    # float32 inverse depth is 3e-8 off, and so is each slope times the focal length of 17 pixels.
+    np.testing.assert_allclose(answer[~behind], expected[~behind], atol=5e-6)
+    near = ~behind & (np.abs(expected) < 0.05)
+    assert near.sum() > 10
+    np.testing.assert_allclose(answer[near], expected[near], atol=1e-6)
+    assert (expected[near] < 0).any()
+
+
+def test_all_before_background_is_free():
+    points, _, _ = random_points(50)
+    assert (ask(evidence(np.full((16, 24), np.inf)), points) == np.inf).all()
+
+
+def test_nothing_is_free_where_nothing_was_measured():
+    points, _, _ = random_points(50)
+    assert (ask(evidence(np.full((16, 24), np.nan)), points) < 0).all()
+
+
+def test_one_unmeasured_pixel_of_four_silences_them_all():
+    depth = np.full((16, 24), np.inf)
+    depth[8, 12] = np.nan
+    points, pixels, _ = random_points(3000)
+    near = (np.abs(pixels - (12.5, 8.5)) < 1).all(axis=1)
+    answer = ask(evidence(depth), points)
+    assert near.sum() > 10
+    assert (answer[near] < 0).all()
+    assert (answer[~near] == np.inf).all()
+
+
+def test_nothing_is_known_outside_the_image_or_behind_the_camera():
+    known = evidence(np.full((16, 24), np.inf))
+    outside = [(-0.01, 8), (24.01, 8), (12, -0.01), (12, 16.01)]
+    inside = [(0.01, 8), (23.99, 8), (12, 0.01), (12, 15.99)]
+    assert (ask(known, [CAMERA.unproject(p, 2.0) for p in outside]) == -np.inf).all()
+    assert (ask(known, [CAMERA.unproject(p, 2.0) for p in inside]) == np.inf).all()
+    assert (ask(known, [CAMERA.unproject((12, 8), z) for z in (-1.0, 0.0)]) == -np.inf).all()
+
+
+@pytest.mark.parametrize("behind", [3.0, np.inf])
+def test_across_a_jump_only_what_lies_before_the_nearest_is_free(behind):
+    depth = np.full((16, 24), 1.0)
+    depth[:, 12:] = behind
+    points, pixels, z = random_points(2000, 0.5, 2.9)
+    across = (pixels[:, 0] > 11.5) & (pixels[:, 0] < 12.5)
+    assert across.sum() > 20
+    free = ask(evidence(depth), points) > 0
+    np.testing.assert_array_equal(free[across], z[across] < 1)
+    far = pixels[:, 0] > 12.5
+    assert free[far].all()
+
+
+def test_a_fused_block_is_judged_as_its_corners_are_one_by_one():
+    # A whole block may be called free or hidden at once; every corner must agree with all views.
+    from backproject.fusion.evidence import sample
+    from backproject.fusion.solid import CLEARANCE, carve
+    from backproject.progress import silent
+
+    rig = bp.Rig.fibonacci(5, size=24)
+    depth = np.random.default_rng(0).uniform(1.2, 1.8, (5, 24, 24))
+    depth[np.random.default_rng(1).random(depth.shape) < 0.5] = np.inf
+    depth[:, 5:12, 5:12] = 1.4
+    views = bp.ViewSet(depth, rig)
+    known = Evidence.of(views, threads=1)
+    samples = sample(views, known, threads=1)
+    solid = carve(known, samples, resolution=24, threads=1, progress=silent)
+    low, high = samples.points.min(axis=0), samples.points.max(axis=0)
+    checked = 0
+    for block, state in zip(solid.blocks, solid.state, strict=True):
+        corners = block * 8 + np.indices((8, 8, 8)).reshape(3, -1).T
+        for place, corner in zip(solid.origin + solid.voxel * corners, state, strict=True):
+            if corner == 3:
+                continue
+            best = max(
+                clearance(known.inverse_depth, k, known.cameras[k], *place, known.steepest)
+                for k in range(5)
+            )
+            if ((place < low - 2 * solid.voxel) | (place > high + 2 * solid.voxel)).any():
+                assert corner == 0
+            elif ((place > low) & (place < high)).all():
+                assert corner == (0 if best > CLEARANCE * solid.voxel else 1)
+                checked += 1
+    assert checked > 1000
+
+
+def test_compiled_and_plain_clearance_agree():
+    depth = plane_depth(np.array([0.2, 0.1, 1.0]), 0.0)
+    depth[4:7, 5:9] = np.nan
+    depth[9:, 12:] = np.inf
+    points, _, _ = random_points(300)
+    known = evidence(depth)
+    # Fused multiply-adds: the last digit of a difference of nearly equal numbers.
+    np.testing.assert_allclose(
+        ask(known, points), ask(known, points, clearance.py_func), rtol=1e-12, atol=1e-13
+    )
+
+
+FUSE_TINY = """
+import json, sys
+import numpy as np
+import backproject as bp
+rig = bp.Rig.fibonacci(4, size=12)
+depth = np.load(sys.argv[1])
+mesh = bp.fuse(bp.ViewSet(depth, rig), resolution=10, threads=1)
+print(json.dumps([mesh.vertices.tolist(), mesh.faces.tolist()]))
+"""
+
+
+def test_compiled_and_plain_kernels_fuse_the_same_mesh(tmp_path):
+    corners = np.random.default_rng(3).uniform(-0.45, 0.45, (12, 3))
+    soup = bp.Mesh(corners, np.arange(12).reshape(-1, 3))
+    depth = bp.render(soup, bp.Rig.fibonacci(4, size=12)).depth
+    depth[0, :3] = np.nan
+    np.save(tmp_path / "depth.npy", depth)
+    results = []
+    for disabled in ("0", "1"):
+        done = subprocess.run(
+            [sys.executable, "-c", FUSE_TINY, str(tmp_path / "depth.npy")],
+            env={**os.environ, "NUMBA_DISABLE_JIT": disabled},
+            check=True,
+            capture_output=True,
+        )
+        results.append([np.array(part) for part in json.loads(done.stdout)])
+    (vertices, faces), (plain_vertices, plain_faces) = results
+    assert len(faces) > 100
+    # Corners are chosen alike; positions differ in the last digits and where iterations stop.
+    np.testing.assert_array_equal(faces, plain_faces)
+    np.testing.assert_allclose(vertices, plain_vertices, atol=1e-9)
