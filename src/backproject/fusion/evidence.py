@@ -27,7 +27,7 @@ class Evidence:
     """Depth maps made ready for look-ups.
 
     `inverse_depth` (N, H, W) float32: 0 where a ray hits nothing, `UNMEASURED` where nothing is
-    known; `tiles` its ranges over tiles of pixels; `cameras` (N, 16): see `kernels.field.clearance`;
+    known; `tiles` its ranges over tiles of pixels; `cameras` (N, 16) as in `kernels.field`;
     `steepest`: the relative change of inverse depth from pixel to pixel that counts as a jump;
     `pixel`: the width of a pixel at unit depth.
     """

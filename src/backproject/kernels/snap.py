@@ -10,6 +10,16 @@ BIN = 2
 BINS = SIDE // BIN
 CAPACITY = 256
 """How many samples around a vertex are looked at, at most."""
+SURE = 0.15
+"""Samples of less weight do not tell a plane: seen at grazing angles, or without slope."""
+ALIKE = 0.97
+"""Cosine between the normals of one plane: 14 degrees."""
+COPLANAR = 0.3
+"""How many voxels a sample may lie off the plane of another."""
+STRAY = 0.1
+"""A crease lies between planes: of the samples around, no larger share may belong to none."""
+SHARP = 0.34
+"""Sine of the least angle between planes that counts as a crease: 20 degrees."""
 
 
 @njit(cache=True, nogil=True)
@@ -164,6 +174,7 @@ def snap(
     on the back of a sheet and rests on its front.
     """
     near = np.empty((CAPACITY, 8))
+    planes = np.empty((3, 7))
     result = np.empty(4)
     for v in range(start, stop):
         x, y, z = vertices[v, 0], vertices[v, 1], vertices[v, 2]
@@ -192,7 +203,121 @@ def snap(
                 count = again if again > 0 else count
             elif abs(result[3]) < 5e-4 * width:
                 break
-        vertices[v, 0], vertices[v, 1], vertices[v, 2] = x, y, z
+        result[0], result[1], result[2] = x, y, z
+        if count > 3:
+            sharpen(vertices[v], near, count, voxel, inset / voxel, planes, result)
+        vertices[v, 0], vertices[v, 1], vertices[v, 2] = result[0], result[1], result[2]
+
+
+@njit(cache=True, nogil=True)
+def group_into_planes(x, y, z, near, count, voxel, planes):
+    """Fit at most three planes to the samples around a point, the nearest first; return how many.
+
+    `planes` (3, 7) is filled with normals and offsets; `near[:, 7]` on return holds the plane of
+    each sample, or -1. Returns 0 if the samples are not those of a few planes that meet: a rounded
+    edge is no crease.
+    """
+    for s in range(count):
+        near[s, 7] = -1.0
+    found, stray, everything = 0, 0.0, 0.0
+    rest = count
+    while rest > 0:
+        seed, best = -1, np.inf
+        for s in range(count):
+            dx, dy, dz = near[s, 0] - x, near[s, 1] - y, near[s, 2] - z
+            away = dx * dx + dy * dy + dz * dz
+            if near[s, 7] == -1.0 and near[s, 6] > SURE and away < best:
+                seed, best = s, away
+        if seed < 0:
+            break
+        px, py, pz = near[seed, 0], near[seed, 1], near[seed, 2]
+        nx, ny, nz = near[seed, 3], near[seed, 4], near[seed, 5]
+        sx = sy = sz = offset = total = 0.0
+        members = 0
+        for s in range(count):
+            if near[s, 7] != -1.0 or near[s, 6] <= SURE:
+                continue
+            rise = (near[s, 0] - px) * nx + (near[s, 1] - py) * ny + (near[s, 2] - pz) * nz
+            cosine = near[s, 3] * nx + near[s, 4] * ny + near[s, 5] * nz
+            if s != seed and (cosine < ALIKE or abs(rise) > COPLANAR * voxel):
+                continue
+            dx, dy, dz = near[s, 0] - x, near[s, 1] - y, near[s, 2] - z
+            weight = near[s, 6] / (dx * dx + dy * dy + dz * dz + 0.25 * voxel * voxel)
+            sx += weight * near[s, 3]
+            sy += weight * near[s, 4]
+            sz += weight * near[s, 5]
+            offset += weight * rise
+            total += weight
+            members += 1
+            near[s, 7] = found
+        rest -= members
+        everything += total
+        if members < 3 or found == 3:
+            stray += total
+            for s in range(count):
+                if near[s, 7] == found:
+                    near[s, 7] = -2.0
+            continue
+        length = np.sqrt(sx * sx + sy * sy + sz * sz)
+        sx, sy, sz = sx / length, sy / length, sz / length
+        planes[found, 0], planes[found, 1], planes[found, 2] = sx, sy, sz
+        rise = offset / total
+        planes[found, 3] = sx * (px + rise * nx) + sy * (py + rise * ny) + sz * (pz + rise * nz)
+        found += 1
+    return found if stray <= STRAY * everything else 0
+
+
+@njit(cache=True, nogil=True)
+def sharpen(start, near, count, voxel, inset, planes, place):
+    """Move `place` onto the crease or corner that the samples show and the vertex belongs to.
+
+    The vertex lies on the nearest plane of its samples. It belongs to the crease with another if,
+    put on the first from its `start` on the net, `inset` voxels outside, it lies past the other, or
+    so near before it that no other vertex of the net will be nearer. Dual contouring (Ju et al.
+    2002) has the same aim; here the planes are found first, so no tolerance of singular values
+    decides what is sharp.
+    """
+    found = group_into_planes(place[0], place[1], place[2], near, count, voxel, planes)
+    if found < 2:
+        return
+    x, y, z = start[0], start[1], start[2]
+    used = 0
+    for p in range(found):
+        # the direction in which plane p is met without leaving those before
+        ux, uy, uz = planes[p, 0], planes[p, 1], planes[p, 2]
+        for q in range(used):
+            along = ux * planes[q, 4] + uy * planes[q, 5] + uz * planes[q, 6]
+            ux -= along * planes[q, 4]
+            uy -= along * planes[q, 5]
+            uz -= along * planes[q, 6]
+        sine = np.sqrt(ux * ux + uy * uy + uz * uz)
+        height = planes[p, 0] * x + planes[p, 1] * y + planes[p, 2] * z - planes[p, 3]
+        if p > 0:
+            cosine = np.sqrt(max(0.0, 1.0 - sine * sine))
+            past = (inset * (1.0 - cosine) + 0.5 * sine) * voxel
+            if sine < SHARP or height < -0.3 * sine * voxel or height > past:
+                continue
+        step = height / sine
+        planes[used, 4], planes[used, 5], planes[used, 6] = ux / sine, uy / sine, uz / sine
+        x -= step * planes[used, 4]
+        y -= step * planes[used, 5]
+        z -= step * planes[used, 6]
+        if p > 0 and not measured(x, y, z, near, count, p, voxel):
+            return
+        used += 1
+    if used > 1 and measured(x, y, z, near, count, 0, voxel):
+        place[0], place[1], place[2] = x, y, z
+
+
+@njit(cache=True, nogil=True)
+def measured(x, y, z, near, count, plane, voxel):
+    """Return whether a sample of a plane lies within a voxel: no plane goes on unseen."""
+    for s in range(count):
+        if near[s, 7] == plane:
+            dx, dy, dz = near[s, 0] - x, near[s, 1] - y, near[s, 2] - z
+            if dx * dx + dy * dy + dz * dz <= voxel * voxel:
+                return True
+    return False
 
 
 @njit(cache=True, nogil=True)
