@@ -11,13 +11,38 @@ from importlib import resources
 from pathlib import Path
 from typing import Annotated
 
+import numpy as np
 from tyro.conf import OmitArgPrefixes, Positional, arg
 
+from backproject.cli.checks import (
+    MOST_THREADS,
+    RENDER_BYTES,
+    ROUNDTRIP_BYTES,
+    SAMPLE_BYTES,
+    build_rig,
+    check_between,
+    check_file_place,
+    check_folder_place,
+    check_memory,
+    check_resolution,
+    doubt_about,
+    load_mesh,
+    load_views,
+)
 from backproject.cli.console import Reporter
-from backproject.errors import FileMissingError
-from backproject.pipeline import RigSettings
+from backproject.cloud.consistency import MASK_THRESHOLD, consistent_points
+from backproject.cloud.unproject import backproject
+from backproject.errors import FileMissingError, FormatError, InputError, ReconstructionError
+from backproject.fusion.fuse import fuse
+from backproject.io.captures import CAMERAS_FILE, is_own_capture
+from backproject.io.meshes import writable_format
+from backproject.metrics.compare import compare
+from backproject.pipeline import RigSettings, observe, roundtrip
+from backproject.report.folder import is_roundtrip, write_roundtrip, write_scores
 
-Out = Annotated[Path, arg(aliases=["-o"])]
+Out = Annotated[Path, arg(aliases=["-o"], metavar="OUT")]
+MeshIn = Annotated[Positional[Path], arg(metavar="MESH")]
+CaptureIn = Annotated[Positional[Path], arg(metavar="CAPTURE")]
 DEMO_MESH = "cc0_headphones_ngons.obj"
 
 
@@ -29,6 +54,17 @@ class Common(ABC):
     """Say nothing but errors."""
     threads: int = 0
     """How many threads to use; 0 is one a core."""
+
+    def check(self) -> None:
+        """Refuse, before any work, what cannot end well.
+
+        Raises:
+            BackprojectError: something of it.
+
+        """
+        check_between(
+            "--threads", self.threads, 0, MOST_THREADS, f"0 (one a core) to {MOST_THREADS}"
+        )
 
     @abstractmethod
     def work(self, report: Reporter) -> None:
@@ -43,23 +79,28 @@ class RoundTrip(Common):
     OUT/scores.json (in diameters of the mesh) and pictures: OUT/depth.png, shapes.png, error.png.
     """
 
-    mesh: Positional[Path]
-    """The shape: .obj .ply .stl .off .glb"""
+    mesh: MeshIn
+    """The shape: .obj .ply .stl .off .glb .gltf"""
     out: Out
     """Folder for the results."""
     cameras: OmitArgPrefixes[RigSettings] = field(default_factory=RigSettings)
     resolution: int = 256
     """Voxels along the diameter of the scene."""
 
+    def check(self) -> None:
+        """Check the numbers, the rig and the place of the results."""
+        super().check()
+        check_resolution(self.resolution)
+        build_rig(self.cameras, pixel_bytes=ROUNDTRIP_BYTES)
+        check_folder_place(self.out, is_roundtrip, source=self.mesh)
+
     def work(self, report: Reporter) -> None:
         """Do the round trip and write it."""
-        from backproject.geometry.mesh import Mesh
-        from backproject.pipeline import roundtrip
-        from backproject.report.folder import write_roundtrip
-
         rig = self.cameras.build()
         with report.working(f"reading {self.mesh}") as progress:
-            mesh = Mesh.load(self.mesh)
+            mesh = load_mesh(self.mesh)
+            if doubt := doubt_about(rig):
+                report.warn(doubt)
             result = roundtrip(
                 mesh, rig, resolution=self.resolution, threads=self.threads, progress=progress
             )
@@ -76,29 +117,48 @@ class Demo(Common):
     out: Out = Path("backproject-demo")
     """Folder for the results."""
 
+    def check(self) -> None:
+        """Check as the round trip does."""
+        self._roundtrip().check()
+
     def work(self, report: Reporter) -> None:
         """Do the round trip of the headphones and write it."""
-        RoundTrip(mesh=demo_mesh(), out=self.out, threads=self.threads).work(report)
+        self._roundtrip().work(report)
+
+    def _roundtrip(self) -> RoundTrip:
+        return RoundTrip(mesh=demo_mesh(), out=self.out, quiet=self.quiet, threads=self.threads)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Render(Common):
     """Render depth maps of a mesh from a rig around it, in the mesh's own coordinates."""
 
-    mesh: Positional[Path]
-    """The shape: .obj .ply .stl .off .glb"""
+    mesh: MeshIn
+    """The shape: .obj .ply .stl .off .glb .gltf"""
     out: Out
     """Folder for the capture: transforms.json and the depth maps."""
     cameras: OmitArgPrefixes[RigSettings] = field(default_factory=RigSettings)
 
+    def check(self) -> None:
+        """Check the rig and the place of the capture."""
+        super().check()
+        build_rig(self.cameras, pixel_bytes=RENDER_BYTES)
+        check_folder_place(self.out, is_own_capture, source=self.mesh)
+
     def work(self, report: Reporter) -> None:
         """Render and write the capture."""
-        from backproject.geometry.mesh import Mesh
-        from backproject.pipeline import observe
-
         rig = self.cameras.build()
         with report.working(f"reading {self.mesh}") as progress:
-            views = observe(Mesh.load(self.mesh), rig, threads=self.threads, progress=progress)
+            mesh = load_mesh(self.mesh)
+            if doubt := doubt_about(rig):
+                report.warn(doubt)
+            views = observe(mesh, rig, threads=self.threads, progress=progress)
+            if not views.silhouettes.any():
+                raise ReconstructionError(
+                    f"{self.mesh}: none of the {len(views)} views sees it,"
+                    " expected some pixels on the shape: change --fov, --size or --distance"
+                )
+            progress(f"writing {self.out}", 1.0)
             views.save(self.out)
         report.say(
             f"wrote {self.out}: {len(views)} views of {rig.width} x {rig.height} pixels,"
@@ -110,30 +170,42 @@ class Render(Common):
 class Cloud(Common):
     """Back-project a capture's depth maps to one point cloud."""
 
-    capture: Positional[Path]
+    capture: CaptureIn
     """Folder with transforms.json and depth maps."""
     out: Out
     """The cloud: .ply with normals and the view each point came from."""
     consistent: bool = False
     """Keep only the points that the other views confirm."""
-    mask_threshold: float = 0.99
-    """With --consistent: how much of a silhouette a point must be inside of."""
+    mask_threshold: float = MASK_THRESHOLD
+    """With --consistent: the value from 0 to below 1 that a silhouette's pixel must exceed to count
+    as covered. Captures hold no soft masks yet: a pixel with depth is 1, any other 0, so that every
+    threshold gives the same cloud."""
+
+    def check(self) -> None:
+        """Check the threshold and the place of the cloud."""
+        super().check()
+        if not 0 <= self.mask_threshold < 1:
+            raise InputError(
+                f"--mask-threshold: got {self.mask_threshold}, expected 0 or more, and below 1"
+            )
+        if self.out.suffix.lower() != ".ply":
+            raise FormatError(f"{self.out}: suffix `{self.out.suffix}`, expected .ply for a cloud")
+        check_file_place(self.out)
 
     def work(self, report: Reporter) -> None:
         """Back-project and write the cloud."""
-        from backproject.cloud.consistency import consistent_points
-        from backproject.cloud.unproject import backproject
-        from backproject.geometry.views import ViewSet
-
-        with report.working(f"reading {self.capture}"):
-            views = ViewSet.load(self.capture)
+        with report.working(f"reading {self.capture}") as progress:
+            views = load_views(self.capture)
+            progress("back-projecting", 0.2)
             cloud = backproject(views, threads=self.threads)
             seen = len(cloud)
             if self.consistent:
+                progress("asking the other views", 0.5)
                 confirmed = consistent_points(
                     cloud, views, mask_threshold=self.mask_threshold, threads=self.threads
                 )
                 cloud = cloud.subset(confirmed)
+            progress(f"writing {self.out}", 0.8)
             cloud.save(self.out)
         fell = f", {seen - len(cloud):,} that other views contradict left out"
         report.say(f"wrote {self.out}: {len(cloud):,} points" + (fell if self.consistent else ""))
@@ -143,23 +215,26 @@ class Cloud(Common):
 class Fuse(Common):
     """Fuse a capture's depth maps into a closed mesh."""
 
-    capture: Positional[Path]
+    capture: CaptureIn
     """Folder with transforms.json and depth maps."""
     out: Out
     """The mesh: .ply .obj .stl .glb .off"""
     resolution: int = 256
     """Voxels along the diameter of the scene."""
 
+    def check(self) -> None:
+        """Check the resolution and the place of the mesh."""
+        super().check()
+        check_resolution(self.resolution)
+        writable_format(self.out)
+        check_file_place(self.out)
+
     def work(self, report: Reporter) -> None:
         """Fuse and write the mesh."""
-        from backproject.fusion.fuse import fuse
-        from backproject.geometry.views import ViewSet
-        from backproject.io.meshes import writable_format
-
-        writable_format(self.out)
         with report.working(f"reading {self.capture}") as progress:
-            views = ViewSet.load(self.capture)
+            views = load_views(self.capture)
             mesh = fuse(views, resolution=self.resolution, threads=self.threads, progress=progress)
+            progress(f"writing {self.out}", 1.0)
             mesh.save(self.out)
         report.say(
             f"wrote {self.out}: {len(mesh.vertices):,} vertices, {len(mesh.faces):,} triangles"
@@ -170,31 +245,38 @@ class Fuse(Common):
 class Compare(Common):
     """Score a reconstruction against the truth, both in the same coordinates."""
 
-    reconstruction: Positional[Path]
+    reconstruction: Annotated[Positional[Path], arg(metavar="RECON")]
     """The mesh to be scored."""
-    truth: Positional[Path]
+    truth: Annotated[Positional[Path], arg(metavar="TRUTH")]
     """The mesh it should be."""
-    capture: Path | None = None
+    capture: Annotated[Path | None, arg(metavar="CAPTURE")] = None
     """Ask only for the part of the truth that this capture's cameras see."""
-    json: Path | None = None
+    json: Annotated[Path | None, arg(metavar="FILE.json")] = None
     """Write the scores there, too."""
     samples: int = 100_000
     """Points spread over each surface."""
     seed: int = 0
     """Seed of their places."""
 
+    def check(self) -> None:
+        """Check the numbers and the place of the scores."""
+        super().check()
+        check_between("--samples", self.samples, 1, np.inf, "at least 1")
+        check_memory(self.samples * SAMPLE_BYTES, f"--samples {self.samples}")
+        check_between("--seed", self.seed, 0, np.inf, "0 or more")
+        if self.json:
+            if self.json.suffix.lower() != ".json":
+                raise FormatError(f"{self.json}: suffix `{self.json.suffix}`, expected .json")
+            cameras = (self.capture / CAMERAS_FILE, self.capture) if self.capture else ()
+            check_file_place(self.json, keep=cameras)
+
     def work(self, report: Reporter) -> None:
         """Compare, print the scores and write them if asked."""
-        from backproject.geometry.mesh import Mesh
-        from backproject.geometry.views import ViewSet
-        from backproject.metrics.compare import compare
-        from backproject.report.folder import write_scores
-
         with report.working(f"reading {self.reconstruction}") as progress:
             scores = compare(
-                Mesh.load(self.reconstruction),
-                Mesh.load(self.truth),
-                views=ViewSet.load(self.capture) if self.capture else None,
+                load_mesh(self.reconstruction),
+                load_mesh(self.truth),
+                views=load_views(self.capture) if self.capture else None,
                 samples=self.samples,
                 seed=self.seed,
                 threads=self.threads,
@@ -203,6 +285,8 @@ class Compare(Common):
             if self.json:
                 write_scores(scores, self.json)
         report.table(f"{self.reconstruction.name} against {self.truth.name}", scores.table())
+        if self.json:
+            report.say(f"wrote {self.json}")
 
 
 def demo_mesh() -> Path:

@@ -1,60 +1,64 @@
-"""What the commands say while they work, and when they are done. All on stderr."""
+"""What the commands say: results on stdout; bars, warnings and errors on stderr."""
 
 from __future__ import annotations
 
-import time
+import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-from rich.table import Table
 
 from backproject import progress
 
-PATIENCE = 0.5
-"""Seconds after which work that is still going on gets a bar."""
-
 
 class Reporter:
-    """Bars for long work, lines and tables for results; silent with `quiet`."""
+    """Bars for long work, lines and tables for results; silent with `quiet`, but for errors."""
 
     def __init__(self, *, quiet: bool) -> None:
         self.quiet = quiet
-        self.console = Console(stderr=True, highlight=False, quiet=quiet)
 
     def say(self, line: str) -> None:
-        """Print a line."""
-        self.console.print(line, markup=False, soft_wrap=True)
+        """Print a line of the result."""
+        if not self.quiet:
+            print(line)
 
     def table(self, title: str, rows: Iterable[tuple[str, ...]]) -> None:
-        """Print rows under a title."""
-        table = Table(title=title, title_justify="left", show_header=False, box=None)
+        """Print rows in columns under a title."""
+        rows = list(rows)
+        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        self.say(title)
         for row in rows:
-            table.add_row(*row)
-        self.console.print(table)
+            cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+            self.say(("  " + "  ".join(cells)).rstrip())
+
+    def warn(self, line: str) -> None:
+        """Print a line about something doubtful."""
+        if not self.quiet:
+            print(f"backproject: warning: {line}", file=sys.stderr)
 
     @contextmanager
     def working(self, what: str) -> Iterator[progress.Progress]:
-        """Yield a listener for a stage's progress; its bar shows when the work takes a while.
+        """Yield a listener for a stage's progress, shown as a bar that goes when all is done.
 
         A terminal sees it move; elsewhere nothing is drawn.
         """
-        if self.quiet or not self.console.is_terminal:
+        console = Console(stderr=True)
+        if self.quiet or not console.is_terminal:
             yield progress.silent
             return
         columns = (
             SpinnerColumn(),
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(),
             TimeElapsedColumn(),
         )
-        begin = time.perf_counter()
-        with Progress(*columns, console=self.console, transient=True) as bars:
-            task = bars.add_task(what, total=1.0, visible=True)
+        with Progress(*columns, console=console, transient=True) as bars:
+            # never quite finished: rich would stop the clock at the end of the first stage
+            task = bars.add_task(what, total=1 + 1e-6)
+            yield lambda stage, share: bars.update(task, description=stage, completed=share)
 
-            def listen(stage: str, fraction: float) -> None:
-                if time.perf_counter() - begin > PATIENCE or fraction < 1:
-                    bars.update(task, description=stage, completed=fraction)
 
-            yield listen
+def fail(line: str) -> None:
+    """Print the one line that says why there is no result."""
+    print(f"backproject: {' '.join(line.split())}", file=sys.stderr)

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
+import threading
+import traceback
+import warnings
 from collections.abc import Sequence
 from typing import Annotated
 
 import tyro
 
 from backproject.cli.commands import Cloud, Common, Compare, Demo, Fuse, Render, RoundTrip
-from backproject.cli.console import Reporter
+from backproject.cli.console import Reporter, fail
 from backproject.errors import BackprojectError
 
 DESCRIPTION = "Depth maps of an object, seen from known cameras, go back to the object."
@@ -25,23 +30,58 @@ Command = (
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Return the exit code: 0 well, 1 with one line on stderr for bad input, 2 for bad usage."""
-    command: Common = tyro.cli(
-        Command,
-        prog="backproject",
-        description=DESCRIPTION,
-        args=arguments,
-    )
+    """Return the exit code: 0 well, 1 with one line on stderr for bad input, 130 if interrupted.
+
+    Bad usage ends in SystemExit with code 2, and `--help` with 0, as argparse does it.
+    """
+    _end_as_interrupted("SIGTERM", "SIGHUP")
+    if not sys.warnoptions:
+        warnings.simplefilter("ignore")  # they are for those who program, not for those who use
     try:
+        command: Common = tyro.cli(
+            Command,
+            prog="backproject",
+            description=DESCRIPTION,
+            args=arguments,
+            config=(tyro.conf.FlagCreatePairsOff,),
+        )
+        command.check()
         command.work(Reporter(quiet=command.quiet))
-    except (BackprojectError, OSError, MemoryError) as error:
-        line = " ".join(str(error).split()) or type(error).__name__
-        print(f"backproject: {line}", file=sys.stderr)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # whoever read the results has heard enough; nor may the interpreter's last flush complain
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except (BackprojectError, OSError) as error:
+        fail(str(error) or type(error).__name__)
+        return 1
+    except MemoryError as error:
+        fail(f"out of memory: {error}; try a lower --resolution, --size or --samples")
         return 1
     except KeyboardInterrupt:
-        print("backproject: stopped", file=sys.stderr)
+        fail("stopped")
         return 130
+    except Exception as error:
+        frame = traceback.extract_tb(error.__traceback__)[-1]
+        fail(
+            f"{type(error).__name__}: {error} ({frame.filename}, line {frame.lineno}):"
+            " this should not happen; please report it with the command that you gave"
+        )
+        return 1
     return 0
+
+
+def _end_as_interrupted(*names: str) -> None:
+    """Let these signals raise KeyboardInterrupt too, so that nothing half-written is left behind.
+
+    Not where they are ignored (nohup) or somebody else's, nor outside the main thread.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        return
+    for name in names:
+        number = getattr(signal, name, None)  # Windows has no SIGHUP
+        if number is not None and signal.getsignal(number) == signal.SIG_DFL:
+            signal.signal(number, signal.default_int_handler)
 
 
 if __name__ == "__main__":
