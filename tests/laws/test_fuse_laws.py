@@ -171,7 +171,6 @@ def test_too_few_voxels_are_refused():
         bp.fuse(BALL, resolution=7)
 
 
-@pytest.mark.xfail(strict=True, reason="shells round samples wider apart than voxels are crumbs")
 def test_more_voxels_than_pixels_invent_nothing():
     views = bp.render(SHAPES["ball"], bp.Rig.fibonacci(12, size=24))
     mesh = bp.fuse(views, resolution=160)
@@ -327,7 +326,6 @@ def test_what_flies_costs_no_memory():
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 50_000  # kilobytes
 
 
-@pytest.mark.xfail(strict=True, reason="a far patch that no other image holds takes the bounds")
 def test_a_flying_patch_that_no_other_view_could_see_does_not_take_the_bounds():
     def throw(depth):
         depth[0, 3:7, 3:7] = 100.0

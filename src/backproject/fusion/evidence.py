@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,7 +13,7 @@ from backproject.geometry.views import ViewSet
 from backproject.kernels import parallel
 from backproject.kernels.blocks import TILE, summarise
 from backproject.kernels.field import UNMEASURED
-from backproject.kernels.samples import judge_samples, weigh_samples
+from backproject.kernels.samples import fill_gaps, judge_samples, weigh_samples
 from backproject.kernels.slopes import slope_rows
 from backproject.kernels.unproject import unproject_rows
 
@@ -67,14 +68,15 @@ class Samples:
     normals: NDArray[np.float64]
     weights: NDArray[np.float64]
     footprint: float
+    between: Callable[[float, float], NDArray[np.float64]]
 
 
 def sample(views: ViewSet, evidence: Evidence, *, threads: int) -> Samples:
     """Return the depth pixels that the views do not contradict, as samples of the surface.
 
-    Dropped are pixels through which two other views see (one, if there are no more than three), and
-    pixels that neither continue into a neighbour nor agree with another view: flying pixels would
-    otherwise stretch the scene.
+    Dropped are pixels that other views outvote by two (by one, if there are no more than three),
+    pixels that neither continue into a neighbour nor agree with another view, and those far off all
+    that is agreed on: flying pixels would otherwise stretch the scene.
 
     Raises:
         ReconstructionError: no pixel is left.
@@ -101,17 +103,57 @@ def sample(views: ViewSet, evidence: Evidence, *, threads: int) -> Samples:
     parallel.run(
         weigh_samples, count, points, normals, view_of, rig.centers_world, weights, threads=threads
     )
-    through, confirmed = np.empty(count, np.int32), np.empty(count, np.int32)
-    parallel.run(
-        judge_samples, count, evidence.inverse_depth, evidence.cameras, points, view_of,
-        TOLERANCE_PIXELS * evidence.pixel, through, confirmed, threads=threads,
-    )  # fmt: skip
-    enough = 2 if len(views) > 3 else 1
-    kept = (through < enough) & (continued | (confirmed > 0))
+    votes, confirmed = _votes(points, view_of, evidence, threads)
+    kept = (votes > (-2 if len(views) > 3 else -1)) & (continued | confirmed)
+    kept &= _within_reach(points, kept & confirmed, kept)
     if not kept.any():
         raise ReconstructionError(
-            f"depth: all {count} pixels are contradicted by other views; are the cameras"
-            " in the order of the images, and is depth planar z in scene units?"
+            f"depth: none of {count} pixels continues into a neighbour or agrees with another view;"
+            " are the cameras in the order of the images, and is depth planar z in scene units?"
         )
     footprint = evidence.pixel * float(np.median(depth[np.isfinite(depth)]))
-    return Samples(points[kept], normals[kept], weights[kept], footprint)
+
+    def between(longest: float, step: float) -> NDArray[np.float64]:
+        """Return points (P, 3) at most `step` apart where samples of a surface are `longest`."""
+        of_pixel = np.isfinite(depth)
+        of_pixel[of_pixel] = kept
+        first = np.zeros(rows, np.int64)
+        fields = (depth, slopes[0], slopes[1], of_pixel, rig.intrinsics, rig.world_from_camera)
+        nothing = np.empty((0, 3))
+        parallel.run(fill_gaps, rows, *fields, longest, step, first, nothing, threads=threads)
+        last = np.cumsum(first)
+        filled = np.empty((int(last[-1]), 3))
+        if len(filled) == 0:
+            return filled
+        first = last - first
+        parallel.run(fill_gaps, rows, *fields, longest, step, first, filled, threads=threads)
+        # The view that filled the gap is for it; the others must not be against it.
+        return filled[_votes(filled, np.full(len(filled), -1, np.int32), evidence, threads)[0] > 0]
+
+    return Samples(points[kept], normals[kept], weights[kept], footprint, between)
+
+
+def _votes(
+    points: NDArray[np.float64], view_of: NDArray[np.int32], evidence: Evidence, threads: int
+) -> tuple[NDArray[np.int32], NDArray[np.bool_]]:
+    """Return for each point how many more views are for it than against it, and whether any is."""
+    votes, confirmed = np.empty(len(points), np.int32), np.empty(len(points), np.bool_)
+    parallel.run(
+        judge_samples, len(points), evidence.inverse_depth, evidence.cameras, points, view_of,
+        TOLERANCE_PIXELS * evidence.pixel, votes, confirmed, threads=threads,
+    )  # fmt: skip
+    return votes, confirmed
+
+
+def _within_reach(
+    points: NDArray[np.float64], confirmed: NDArray[np.bool_], kept: NDArray[np.bool_]
+) -> NDArray[np.bool_]:
+    """Return which points lie in the box of the confirmed ones, widened by half its diagonal.
+
+    If most are not confirmed, views do not overlap and all points lie within reach.
+    """
+    if 2 * np.count_nonzero(confirmed) <= np.count_nonzero(kept):
+        return np.ones(len(points), np.bool_)
+    low, high = points[confirmed].min(axis=0), points[confirmed].max(axis=0)
+    margin = float(np.linalg.norm(high - low)) / 2
+    return np.asarray(((points >= low - margin) & (points <= high + margin)).all(axis=1))

@@ -19,11 +19,17 @@ A digital plane sqrt(3) voxels thick has no tunnels, whatever its direction ("st
 Andres, Acharya & Sibata 1997): a sheet without thickness becomes a closed slab. The slab's sides
 are moved onto the samples afterwards, so it costs no accuracy.
 """
+FINEST = 4
+"""Voxels across a pixel's footprint, at most: below that there is nothing to resolve."""
 CLEARANCE = 0.75
 """By how many voxels a view must see past a corner to carve it: what is thinner than the sampling
 keeps its place.
 """
 
+COVER = 1.2
+"""Voxels between points whose balls of radius `SHELL` still cover the surface: sqrt(2) SHELL."""
+COVER_TOGETHER = 2.5
+"""How much farther apart the samples of one view may be, where those of many views interleave."""
 FACES = np.array([(-1, 0, 0), (1, 0, 0), (0, -1, 0), (0, 1, 0), (0, 0, -1), (0, 0, 1)])
 
 
@@ -68,7 +74,8 @@ def carve(
     low, high = samples.points.min(axis=0), samples.points.max(axis=0)
     middle = (low + high) / 2
     diameter = 2 * float(np.sqrt(((samples.points - middle) ** 2).sum(axis=1).max()))
-    voxel = max(diameter, samples.footprint) / resolution
+    # A point alone has no diameter, and voxels far below a pixel would fall between the samples.
+    voxel = max(diameter / resolution, samples.footprint / FINEST)
     side = kernel.SIDE
     origin = low - voxel * (side + 2)
     shape = (np.ceil((high - origin) / voxel).astype(int) + 2 + side) // side + 2
@@ -88,7 +95,10 @@ def carve(
         evidence.inverse_depth, evidence.tiles, evidence.cameras, evidence.steepest,
         origin, voxel, CLEARANCE * voxel, *box,
     )  # fmt: skip
-    kernel.mark_blocks(samples.points, origin, voxel, SHELL + 1.5, solid.table)
+    step = COVER * voxel
+    longest = step * np.clip(np.sqrt(len(evidence.cameras) / 3), 1, COVER_TOGETHER)
+    surface = np.concatenate([samples.points, samples.between(longest, step)])
+    kernel.mark_blocks(surface, origin, voxel, SHELL + 1.5, solid.table)
     while True:
         begin = len(solid.blocks)
         new = np.argwhere(solid.table == kernel.QUEUED)
@@ -97,7 +107,7 @@ def carve(
         solid.store(new, np.full(len(new), kernel.OPEN, np.uint8))
         if begin == 0:
             parallel.run(
-                kernel.splat, len(samples.points), samples.points, origin, voxel, SHELL,
+                kernel.splat, len(surface), surface, origin, voxel, SHELL,
                 solid.table, solid.state, threads=threads,
             )  # fmt: skip
         fresh = solid.state[begin:]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import sparse
+from scipy.sparse import csgraph
 
 from backproject.fusion.evidence import Evidence, Samples
 from backproject.fusion.solid import SHELL, Solid
@@ -23,6 +25,8 @@ WIDTH_PIXELS = 1.1
 on a pixel's footprint.
 """
 ROUNDS = 5
+CRUMB = 30
+"""Fewer triangles make no body: the shell of a single sample has up to 28."""
 
 
 def extract(
@@ -50,7 +54,7 @@ def extract(
         snap.settle_walls, len(vertices), vertices, outward, found, evidence.inverse_depth,
         evidence.cameras, evidence.steepest, solid.voxel, threads=threads,
     )  # fmt: skip
-    return Mesh(vertices, _split(quads, vertices, outward))
+    return _without_crumbs(Mesh(vertices, _split(quads, vertices, outward)))
 
 
 def _net(
@@ -100,3 +104,19 @@ def _split(
     one = np.where(along_ac, np.stack([a, b, c], axis=1), np.stack([a, b, d], axis=1))
     two = np.where(along_ac, np.stack([a, c, d], axis=1), np.stack([b, c, d], axis=1))
     return np.stack([one, two], axis=1).reshape(-1, 3)
+
+
+def _without_crumbs(mesh: Mesh) -> Mesh:
+    """Return the mesh without its smallest closed pieces, specks and bubbles, if others are left."""
+    count = len(mesh.vertices)
+    start, end = mesh.faces[:, 0], mesh.faces[:, 1]
+    ends = np.concatenate([end, mesh.faces[:, 2]])
+    pairs = (np.tile(start, 2), ends)
+    links = sparse.coo_array((np.ones(len(ends), np.int8), pairs), (count, count))
+    pieces, piece_of = csgraph.connected_components(links, directed=False)
+    large = np.bincount(piece_of[start], minlength=pieces) >= CRUMB
+    if large.all() or not large.any():
+        return mesh
+    kept = large[piece_of]
+    renumbered = np.cumsum(kept, dtype=np.int32) - 1
+    return Mesh(mesh.vertices[kept], renumbered[mesh.faces[kept[start]]])

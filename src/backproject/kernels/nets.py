@@ -33,7 +33,8 @@ def mending_table() -> NDArray[np.uint8]:
             well &= ~((a == d) & (b == c) & (a != b))
     solids = (masks[:, None] >> np.arange(8) & 1).sum(axis=1)
     covers = (masks[:, None] & masks[None, :]) == masks[:, None]
-    return np.where(covers & well, solids, 9).argmin(axis=1).astype(np.uint8)
+    fewest = np.where(covers & well, solids, 9).argmin(axis=1)
+    return np.asarray(fewest, np.uint8)
 
 
 @njit(cache=True, nogil=True)

@@ -5,6 +5,8 @@ from numba import njit
 
 from backproject.kernels.field import column_in, depth_in, row_in
 
+STEEP = 4.0
+"""Footprints between neighbouring pixels beyond which a surface is too steep to be filled in."""
 UNSURE = 0.1
 """Weight of a sample whose slope is not known: a wire, a speck, the pixel at a jump. Its normal is
 a guess.
@@ -32,19 +34,19 @@ def weigh_samples(start, stop, points, normals, view_of, centers, weights):
 
 
 @njit(cache=True, nogil=True)
-def judge_samples(start, stop, w, cameras, points, view_of, tolerance, through, confirmed):
-    """Count for samples [start, stop) the other views that see through them and those that see a
-    surface there.
+def judge_samples(start, stop, w, cameras, points, view_of, tolerance, votes, confirmed):
+    """Let the other views vote on samples [start, stop): `votes` is those for minus those against.
 
-    A view sees through a sample that lies before the nearest of the four pixels around it, and
-    confirms one that lies between them, each by `tolerance` times its depth. Counting stops at two
-    views that see through.
+    A view is against a sample that lies before the nearest of the four pixels around it, and for
+    one that lies between them, each by `tolerance` times its depth; for any other it has no say. Rays
+    that miss a wire or a sheet seen edge-on are against it, but not as many as hit it. Voting stops
+    at a majority of four. `confirmed` tells whether any was for it.
     """
     height, width = w.shape[1], w.shape[2]
     for k in range(start, stop):
         x, y, z = points[k, 0], points[k, 1], points[k, 2]
-        through[k] = 0
-        confirmed[k] = 0
+        balance = 0
+        confirmed[k] = False
         for view in range(w.shape[0]):
             if view == view_of[k]:
                 continue
@@ -61,8 +63,88 @@ def judge_samples(start, stop, w, cameras, points, view_of, tolerance, through, 
             w10, w11 = w[view, row + 1, column], w[view, row + 1, column + 1]
             nearest = max(max(w00, w01), max(w10, w11))
             if depth * nearest < 1.0 - tolerance:
-                through[k] += 1
-                if through[k] == 2:
-                    break
+                balance -= 1
             elif depth * min(min(w00, w01), min(w10, w11)) < 1.0 + tolerance:
-                confirmed[k] += 1
+                balance += 1
+                confirmed[k] = True
+            if abs(balance) == 4:
+                break
+        votes[k] = balance
+
+
+@njit(cache=True, nogil=True)
+def linked(here, there, slope_here, slope_there, flat):
+    """Return whether two neighbouring pixels lie on one surface, by inverse depths and slopes."""
+    slope = 0.5 * (slope_here + slope_there)
+    return abs(there - here - slope) <= 0.2 * abs(slope) + flat  # false for nan
+
+
+@njit(cache=True, nogil=True)
+def fill_gaps(
+    start, stop, depth, du, dv, kept, intrinsics, world_from_camera, longest, step, first, points
+):  # fmt: skip
+    """Put points between samples of rows [start, stop) of all views that lie on one surface.
+
+    Where four pixels of one surface are more than `longest` apart, the patch between them, bilinear
+    in inverse depth, is covered with points at most `step` apart, from index `first` of the row. If
+    `points` is empty, they are only counted, in `first`.
+    """
+    height, width = depth.shape[1], depth.shape[2]
+    for item in range(start, stop):
+        view, row = item // height, item % height
+        fx, fy = intrinsics[view, 0, 0], intrinsics[view, 1, 1]
+        pose = world_from_camera[view]
+        flat = 0.1 / max(fx, fy)
+        count = 0
+        for column in range(width - 1 if row < height - 1 else 0):
+            if not (
+                kept[view, row, column]
+                and kept[view, row, column + 1]
+                and kept[view, row + 1, column]
+                and kept[view, row + 1, column + 1]
+            ):
+                continue
+            w00 = 1.0 / depth[view, row, column]
+            w01 = 1.0 / depth[view, row, column + 1]
+            w10 = 1.0 / depth[view, row + 1, column]
+            w11 = 1.0 / depth[view, row + 1, column + 1]
+            x = (column + 1 - intrinsics[view, 0, 2]) / fx
+            y = (row + 1 - intrinsics[view, 1, 2]) / fy
+            long = np.sqrt(x * x + y * y + 1.0)
+            across = max(abs(1.0 / w01 - 1.0 / w00), abs(1.0 / w11 - 1.0 / w10)) * long
+            down = max(abs(1.0 / w10 - 1.0 / w00), abs(1.0 / w11 - 1.0 / w01)) * long
+            across = np.sqrt(across * across + (1.0 / (fx * w00)) ** 2)
+            down = np.sqrt(down * down + (1.0 / (fy * w00)) ** 2)
+            if across <= longest and down <= longest:
+                continue
+            if max(across * fx, down * fy) * w00 > STEEP:
+                continue
+            if not (
+                linked(w00, w01, du[view, row, column], du[view, row, column + 1], flat * w00)
+                and linked(
+                    w10, w11, du[view, row + 1, column], du[view, row + 1, column + 1], flat * w10
+                )
+                and linked(w00, w10, dv[view, row, column], dv[view, row + 1, column], flat * w00)
+                and linked(
+                    w01, w11, dv[view, row, column + 1], dv[view, row + 1, column + 1], flat * w01
+                )
+            ):
+                continue
+            n, m = int(np.ceil(across / step)), int(np.ceil(down / step))
+            if points.shape[0] == 0:
+                count += (n + 1) * (m + 1)
+                continue
+            for i in range(m + 1):
+                t = i / m
+                for j in range(n + 1):
+                    s = j / n
+                    w = (1 - t) * ((1 - s) * w00 + s * w01) + t * ((1 - s) * w10 + s * w11)
+                    px = (column + 0.5 + s - intrinsics[view, 0, 2]) / fx / w
+                    py = (row + 0.5 + t - intrinsics[view, 1, 2]) / fy / w
+                    for axis in range(3):
+                        points[first[item] + count, axis] = (
+                            pose[axis, 0] * px + pose[axis, 1] * py + pose[axis, 2] / w
+                        ) + pose[axis, 3]
+                    count += 1
+        if points.shape[0] == 0:
+            first[item] = count
