@@ -14,7 +14,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from backproject.cloud.unproject import backproject
-from backproject.errors import InputError
 from backproject.fusion.fuse import fuse
 from backproject.geometry.cloud import PointCloud
 from backproject.geometry.mesh import Mesh, normalize
@@ -24,37 +23,6 @@ from backproject.metrics.compare import compare
 from backproject.metrics.scores import Scores
 from backproject.progress import Progress, silent
 from backproject.rendering.render import render
-
-
-@dataclass(frozen=True)
-class RigSettings:
-    """Where the cameras stand, and what they are."""
-
-    rig: str = "dodecahedron"
-    """dodecahedron (the paper's 20), fibonacci:N, turntable:N, or a file of `x y z` lines."""
-    size: int = 224
-    """Width and height of a depth map, in pixels."""
-    fov: float = 43.0
-    """Vertical field of view, in degrees."""
-    distance: float = 1.5
-    """From the object's centre, in diameters of the object."""
-
-    def build(self) -> Rig:
-        """Return the rig, around the origin.
-
-        Raises:
-            InputError: numbers that make no camera, or a rig of no known name that is no file.
-
-        """
-        name, _, count = self.rig.partition(":")
-        if self.rig == "dodecahedron":
-            return Rig.dodecahedron(distance=self.distance, size=self.size, fov_deg=self.fov)
-        if name in ("fibonacci", "turntable"):
-            if not count.isdecimal() or int(count) < 1:
-                raise InputError(f"rig: got {self.rig!r}, expected {name}:N with N cameras, N > 0")
-            around = Rig.fibonacci if name == "fibonacci" else Rig.turntable
-            return around(int(count), distance=self.distance, size=self.size, fov_deg=self.fov)
-        return Rig.load(self.rig, distance=self.distance, size=self.size, fov_deg=self.fov)
 
 
 @dataclass(frozen=True)

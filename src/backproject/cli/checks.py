@@ -11,11 +11,10 @@ import numpy as np
 
 from backproject.errors import FormatError, InputError, OutputError, ReconstructionError
 from backproject.geometry.mesh import Mesh
-from backproject.geometry.rig import Rig
+from backproject.geometry.rig import Rig, RigSettings
 from backproject.geometry.views import ViewSet
 from backproject.io.atomic import atomic_file, atomic_folder
 from backproject.io.captures import CAMERAS_FILE
-from backproject.pipeline import RigSettings
 
 RENDER_BYTES = 10
 """Memory for a pixel of a depth map while it is rendered: the map, and its scaled copy."""

@@ -34,10 +34,11 @@ from backproject.cloud.consistency import MASK_THRESHOLD, consistent_points
 from backproject.cloud.unproject import backproject
 from backproject.errors import FileMissingError, FormatError, InputError, ReconstructionError
 from backproject.fusion.fuse import fuse
+from backproject.geometry.rig import RigSettings
 from backproject.io.captures import CAMERAS_FILE, is_own_capture
 from backproject.io.meshes import writable_format
 from backproject.metrics.compare import compare
-from backproject.pipeline import RigSettings, observe, roundtrip
+from backproject.pipeline import observe, roundtrip
 from backproject.report.folder import is_roundtrip, write_roundtrip, write_scores
 
 Out = Annotated[Path, arg(aliases=["-o"], metavar="OUT")]

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import sparse
-from scipy.sparse import csgraph
 
 from backproject.fusion.evidence import Evidence, Samples
 from backproject.fusion.solid import SHELL, Solid
@@ -54,15 +52,15 @@ def extract(
         snap.settle_walls, len(vertices), vertices, outward, found, evidence.inverse_depth,
         evidence.cameras, evidence.steepest, solid.voxel, threads=threads,
     )  # fmt: skip
-    return _without_crumbs(Mesh(vertices, _split(quads, vertices, outward)))
+    faces = np.empty((2 * len(quads), 3), np.int32)
+    parallel.run(nets.split_quads, len(quads), quads, vertices, outward, faces, threads=threads)
+    return Mesh(vertices, faces)
 
 
 def _net(
     solid: Solid, *, threads: int
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int32]]:
-    """Return vertices (V, 3) in scene units, rough outward directions (V, 3) and quadrilaterals (Q,
-    4).
-    """
+    """Return vertices and rough outward directions (V, 3) and quadrilaterals (Q, 4)."""
     count = len(solid.blocks)
     vertex_of = np.empty((count, kernel.SIDE**3), np.int16)
     counts = np.empty((count, 2), np.int64)
@@ -74,6 +72,7 @@ def _net(
     parallel.run(
         nets.fill_elements, count, *stored, first, vertices, outward, quads, threads=threads
     )
+    vertices, outward, quads = _without_crumbs(vertices, outward, quads)
     return solid.origin + solid.voxel * vertices, outward, quads
 
 
@@ -87,36 +86,15 @@ def _sorted_into_bins(
     return first, order[:used]
 
 
-def _split(
-    quads: NDArray[np.int32], vertices: NDArray[np.float64], normals: NDArray[np.float64]
-) -> NDArray[np.int32]:
-    """Return two triangles (F, 3) a quadrilateral, cut along the diagonal that lies better in the
-    planes of its ends.
-    """
-    a, b, c, d = quads.T
-
-    def lift(p: NDArray[np.int32], q: NDArray[np.int32]) -> NDArray[np.float64]:
-        chord = vertices[p] - vertices[q]
-        ends = np.einsum("ij,ij->i", chord, normals[p]), np.einsum("ij,ij->i", chord, normals[q])
-        return np.asarray(np.abs(ends[0]) + np.abs(ends[1]))
-
-    along_ac = (lift(a, c) <= lift(b, d))[:, None]
-    one = np.where(along_ac, np.stack([a, b, c], axis=1), np.stack([a, b, d], axis=1))
-    two = np.where(along_ac, np.stack([a, c, d], axis=1), np.stack([b, c, d], axis=1))
-    return np.stack([one, two], axis=1).reshape(-1, 3)
-
-
-def _without_crumbs(mesh: Mesh) -> Mesh:
-    """Return the mesh without its smallest closed pieces, specks and bubbles, if others are left."""
-    count = len(mesh.vertices)
-    start, end = mesh.faces[:, 0], mesh.faces[:, 1]
-    ends = np.concatenate([end, mesh.faces[:, 2]])
-    pairs = (np.tile(start, 2), ends)
-    links = sparse.coo_array((np.ones(len(ends), np.int8), pairs), (count, count))
-    pieces, piece_of = csgraph.connected_components(links, directed=False)
-    large = np.bincount(piece_of[start], minlength=pieces) >= CRUMB
-    if large.all() or not large.any():
-        return mesh
-    kept = large[piece_of]
+def _without_crumbs(
+    vertices: NDArray[np.float64], outward: NDArray[np.float64], quads: NDArray[np.int32]
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int32]]:
+    """Return the net without its smallest closed pieces, specks and bubbles, if others are left."""
+    piece = np.empty(len(vertices), np.int32)
+    nets.find_pieces(quads, piece)
+    triangles = 2 * np.bincount(piece[quads[:, 0]], minlength=len(vertices))
+    kept = triangles[piece] >= CRUMB
+    if kept.all() or not kept.any():
+        return vertices, outward, quads
     renumbered = np.cumsum(kept, dtype=np.int32) - 1
-    return Mesh(mesh.vertices[kept], renumbered[mesh.faces[kept[start]]])
+    return vertices[kept], outward[kept], renumbered[quads[kept[quads[:, 0]]]]

@@ -232,6 +232,37 @@ class Rig:
         return cls.looking_at(positions, size=size, fov_deg=fov_deg)
 
 
+@dataclass(frozen=True)
+class RigSettings:
+    """Where the cameras stand, and what they are."""
+
+    rig: str = "dodecahedron"
+    """dodecahedron (the paper's 20), fibonacci:N, turntable:N, or a file of `x y z` lines."""
+    size: int = 224
+    """Width and height of a depth map, in pixels."""
+    fov: float = 43.0
+    """Vertical field of view, in degrees."""
+    distance: float = 1.5
+    """From the object's centre, in diameters of the object."""
+
+    def build(self) -> Rig:
+        """Return the rig, around the origin.
+
+        Raises:
+            InputError: numbers that make no camera, or a rig of no known name that is no file.
+
+        """
+        name, _, count = self.rig.partition(":")
+        if self.rig == "dodecahedron":
+            return Rig.dodecahedron(distance=self.distance, size=self.size, fov_deg=self.fov)
+        if name in ("fibonacci", "turntable"):
+            if not count.isdecimal() or int(count) < 1:
+                raise InputError(f"rig: got {self.rig!r}, expected {name}:N with N cameras, N > 0")
+            around = Rig.fibonacci if name == "fibonacci" else Rig.turntable
+            return around(int(count), distance=self.distance, size=self.size, fov_deg=self.fov)
+        return Rig.load(self.rig, distance=self.distance, size=self.size, fov_deg=self.fov)
+
+
 def look_at(
     position: ArrayLike, *, target: ArrayLike = (0.0, 0.0, 0.0), up: ArrayLike = (0.0, 1.0, 0.0)
 ) -> NDArray[np.float64]:

@@ -204,3 +204,51 @@ def _place(mask, i, j, k, vertex, direction):
         direction[2] = dz / length
     else:
         direction[0] = direction[1] = direction[2] = 0.0
+
+
+@njit(cache=True, nogil=True)
+def split_quads(start, stop, quads, vertices, normals, faces):
+    """Write two triangles for each of the quadrilaterals [start, stop), to `faces` (2 Q, 3).
+
+    They are cut along the diagonal that lies better in the planes of its ends: along a crease.
+    """
+    for q in range(start, stop):
+        lift = np.zeros(2)
+        for diagonal in range(2):
+            here, there = quads[q, diagonal], quads[q, diagonal + 2]
+            rise_here = rise_there = 0.0
+            for axis in range(3):
+                chord = vertices[there, axis] - vertices[here, axis]
+                rise_here += chord * normals[here, axis]
+                rise_there += chord * normals[there, axis]
+            lift[diagonal] = abs(rise_here) + abs(rise_there)
+        turn = 0 if lift[0] <= lift[1] else 1
+        for n in range(3):
+            faces[2 * q, n] = quads[q, (turn + n) % 4]
+            faces[2 * q + 1, n] = quads[q, (turn + (0 if n == 0 else n + 1)) % 4]
+
+
+@njit(cache=True, nogil=True)
+def find_pieces(quads, piece):
+    """Fill `piece` (V,) with one vertex of each vertex's connected piece, by union-find."""
+    for v in range(piece.shape[0]):
+        piece[v] = v
+    for q in range(quads.shape[0]):
+        here = quads[q, 0]
+        while piece[here] != here:
+            piece[here] = piece[piece[here]]
+            here = piece[here]
+        for n in range(1, 4):
+            there = quads[q, n]
+            while piece[there] != there:
+                piece[there] = piece[piece[there]]
+                there = piece[there]
+            if here < there:
+                piece[there] = here
+            else:
+                piece[here] = there
+                here = there
+    for v in range(piece.shape[0]):
+        piece[v] = piece[piece[v]]
+        while piece[piece[v]] != piece[v]:
+            piece[v] = piece[piece[v]]

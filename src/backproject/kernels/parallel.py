@@ -38,7 +38,12 @@ def run(
         return
     with ThreadPoolExecutor(threads) as pool:
         futures = [pool.submit(kernel, bounds[k], bounds[k + 1], *arguments) for k in range(chunks)]
-        for done, future in enumerate(futures, start=1):
-            future.result()
-            if on_chunk is not None:
-                on_chunk(done / chunks)
+        try:
+            for done, future in enumerate(futures, start=1):
+                future.result()
+                if on_chunk is not None:
+                    on_chunk(done / chunks)
+        except BaseException:
+            # an error or Ctrl-C: do not begin what has not begun
+            pool.shutdown(cancel_futures=True)
+            raise

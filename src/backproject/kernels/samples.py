@@ -38,9 +38,9 @@ def judge_samples(start, stop, w, cameras, points, view_of, tolerance, votes, co
     """Let the other views vote on samples [start, stop): `votes` is those for minus those against.
 
     A view is against a sample that lies before the nearest of the four pixels around it, and for
-    one that lies between them, each by `tolerance` times its depth; for any other it has no say. Rays
-    that miss a wire or a sheet seen edge-on are against it, but not as many as hit it. Voting stops
-    at a majority of four. `confirmed` tells whether any was for it.
+    one that lies between them, each by `tolerance` times its depth; otherwise it has no say. Rays
+    that miss a wire or a sheet seen edge-on are against it, but not as many as hit it. Voting
+    stops at a majority of four. `confirmed` tells whether any was for it.
     """
     height, width = w.shape[1], w.shape[2]
     for k in range(start, stop):

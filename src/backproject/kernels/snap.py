@@ -18,6 +18,8 @@ COPLANAR = 0.3
 """How many voxels a sample may lie off the plane of another."""
 STRAY = 0.1
 """A crease lies between planes: of the samples around, no larger share may belong to none."""
+SMOOTH = 0.99
+"""Length of the mean normal above which no crease is looked for."""
 SHARP = 0.34
 """Sine of the least angle between planes that counts as a crease: 20 degrees."""
 
@@ -113,8 +115,8 @@ def gather(
 
 @njit(cache=True, nogil=True)
 def step_to_surface(x, y, z, h, near, count, result):
-    """Fill `result` with the normal and the shift along it that bring (x, y, z) onto the samples;
-    return whether any counted.
+    """Fill `result` with the normal and the shift along it that bring (x, y, z) onto the samples,
+    and, in its fifth place, the length of the mean normal; return whether any counted.
 
     Implicit moving least squares with two changes: the weight of a sample is compact, (1 - d^2 /
     h^2)^2, and wider where samples are sparse; and a sample's plane is tilted half-way to the mean
@@ -127,17 +129,19 @@ def step_to_surface(x, y, z, h, near, count, result):
         near[s, 7] = dx * dx + dy * dy + dz * dz
         best = min(best, near[s, 7])
     inverse = 1.0 / (h * h + best)
-    nx = ny = nz = 0.0
+    nx = ny = nz = bumps = 0.0
     for s in range(count):
         bump = max(0.0, 1.0 - near[s, 7] * inverse)
         bump = bump * bump * near[s, 6]
         near[s, 7] = bump
+        bumps += bump
         nx += bump * near[s, 3]
         ny += bump * near[s, 4]
         nz += bump * near[s, 5]
     length = np.sqrt(nx * nx + ny * ny + nz * nz)
     if length == 0.0:
         return False
+    result[4] = length / bumps
     nx /= length
     ny /= length
     nz /= length
@@ -173,9 +177,9 @@ def snap(
     surface's normal on return. Where all samples within `reach` face the other way, the vertex is
     on the back of a sheet and rests on its front.
     """
-    near = np.empty((CAPACITY, 8))
+    near = np.empty((CAPACITY, 9))
     planes = np.empty((3, 7))
-    result = np.empty(4)
+    result = np.empty(5)
     for v in range(start, stop):
         x, y, z = vertices[v, 0], vertices[v, 1], vertices[v, 2]
         ox, oy, oz = outward[v, 0], outward[v, 1], outward[v, 2]
@@ -185,6 +189,7 @@ def snap(
             origin, voxel, table, first, points, normals, weights, reach, near,
         )  # fmt: skip
         found[v] = count
+        result[4] = 1.0
         for step in range(rounds):
             if not step_to_surface(x, y, z, width if step else 1.5 * reach, near, count, result):
                 break
@@ -204,7 +209,7 @@ def snap(
             elif abs(result[3]) < 5e-4 * width:
                 break
         result[0], result[1], result[2] = x, y, z
-        if count > 3:
+        if count > 3 and result[4] < SMOOTH:
             sharpen(vertices[v], near, count, voxel, inset / voxel, planes, result)
         vertices[v, 0], vertices[v, 1], vertices[v, 2] = result[0], result[1], result[2]
 
@@ -217,32 +222,34 @@ def group_into_planes(x, y, z, near, count, voxel, planes):
     each sample, or -1. Returns 0 if the samples are not those of a few planes that meet: a rounded
     edge is no crease.
     """
+    everything = 0.0
     for s in range(count):
-        near[s, 7] = -1.0
-    found, stray, everything = 0, 0.0, 0.0
-    rest = count
-    while rest > 0:
+        dx, dy, dz = near[s, 0] - x, near[s, 1] - y, near[s, 2] - z
+        near[s, 8] = dx * dx + dy * dy + dz * dz
+        near[s, 7] = -2.0
+        if near[s, 6] > SURE:
+            near[s, 7] = -1.0
+            everything += near[s, 6] / (near[s, 8] + 0.25 * voxel * voxel)
+    found, stray = 0, 0.0
+    while stray <= STRAY * everything:
         seed, best = -1, np.inf
         for s in range(count):
-            dx, dy, dz = near[s, 0] - x, near[s, 1] - y, near[s, 2] - z
-            away = dx * dx + dy * dy + dz * dz
-            if near[s, 7] == -1.0 and near[s, 6] > SURE and away < best:
-                seed, best = s, away
+            if near[s, 7] == -1.0 and near[s, 8] < best:
+                seed, best = s, near[s, 8]
         if seed < 0:
-            break
+            return found
         px, py, pz = near[seed, 0], near[seed, 1], near[seed, 2]
         nx, ny, nz = near[seed, 3], near[seed, 4], near[seed, 5]
         sx = sy = sz = offset = total = 0.0
         members = 0
         for s in range(count):
-            if near[s, 7] != -1.0 or near[s, 6] <= SURE:
+            if near[s, 7] != -1.0:
                 continue
             rise = (near[s, 0] - px) * nx + (near[s, 1] - py) * ny + (near[s, 2] - pz) * nz
             cosine = near[s, 3] * nx + near[s, 4] * ny + near[s, 5] * nz
             if s != seed and (cosine < ALIKE or abs(rise) > COPLANAR * voxel):
                 continue
-            dx, dy, dz = near[s, 0] - x, near[s, 1] - y, near[s, 2] - z
-            weight = near[s, 6] / (dx * dx + dy * dy + dz * dz + 0.25 * voxel * voxel)
+            weight = near[s, 6] / (near[s, 8] + 0.25 * voxel * voxel)
             sx += weight * near[s, 3]
             sy += weight * near[s, 4]
             sz += weight * near[s, 5]
@@ -250,8 +257,6 @@ def group_into_planes(x, y, z, near, count, voxel, planes):
             total += weight
             members += 1
             near[s, 7] = found
-        rest -= members
-        everything += total
         if members < 3 or found == 3:
             stray += total
             for s in range(count):
@@ -264,7 +269,7 @@ def group_into_planes(x, y, z, near, count, voxel, planes):
         rise = offset / total
         planes[found, 3] = sx * (px + rise * nx) + sy * (py + rise * ny) + sz * (pz + rise * nz)
         found += 1
-    return found if stray <= STRAY * everything else 0
+    return 0
 
 
 @njit(cache=True, nogil=True)

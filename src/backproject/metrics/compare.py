@@ -45,6 +45,8 @@ def compare(
     """
     if samples < 1:
         raise InputError(f"samples: got {samples}, expected at least 1")
+    if seed < 0:
+        raise InputError(f"seed: got {seed}, expected 0 or more")
     surface, truth = _surface_of(reconstruction, "reconstruction"), _surface_of(truth, "truth")
     diameter = 2 * truth.radius
 

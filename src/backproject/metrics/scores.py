@@ -101,7 +101,11 @@ class Scores:
             ("completeness", f"{self.completeness:.3g}", "mean distance, seen truth to it"),
             ("Chamfer", f"{self.chamfer:.3g}", "mean of the two"),
             *(
-                (f"F-score at {s.tau:g}", f"{s.f:.4f}", f"{s.precision:.4f} / {s.recall:.4f}")
+                (
+                    f"F-score at {s.tau:g}",
+                    f"{s.f:.4f}",
+                    f"precision {s.precision:.4f}, recall {s.recall:.4f}",
+                )
                 for s in self.f_scores
             ),
             ("Hausdorff", f"{self.hausdorff:.3g}", "largest distance, either way"),
@@ -109,5 +113,9 @@ class Scores:
             ("normals", f"{self.normal_consistency:.4f}", "mean |cosine|, both ways"),
             ("watertight", "yes" if self.watertight else "no", "every edge joins two faces"),
             ("truth seen", seen, "share of its area that some camera sees"),
-            ("size", f"{self.faces:,} faces", f"{self.components:,} connected pieces"),
+            (
+                "size",
+                f"{self.faces:,} faces",
+                f"in {self.components:,} connected piece{'s' * (self.components != 1)}",
+            ),
         ]
