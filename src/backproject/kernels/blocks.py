@@ -3,7 +3,7 @@
 import numpy as np
 from numba import njit
 
-from backproject.kernels.field import clearance, column_in, depth_in, row_in
+from backproject.kernels.field import column_in, depth_in, height_over, row_in
 
 SIDE = 8
 """Corners along a block's edge."""
@@ -139,7 +139,8 @@ def is_free(w, cameras, steepest, x, y, z, margin, chosen, count):
     """
     for k in range(count):
         view = chosen[k]
-        if clearance(w, view, cameras[view], x, y, z, steepest) > margin:
+        height, squared = height_over(w, view, cameras[view], x, y, z, steepest)
+        if height > 0.0 and height * height > margin * margin * squared:
             chosen[k] = chosen[0]
             chosen[0] = view
             return True

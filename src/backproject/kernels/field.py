@@ -44,14 +44,21 @@ def clearance(w, view, camera, x, y, z, steepest):
     `camera` (16,) is the 3 x 4 matrix from the world to pixels times depth, whose first two rows
     count from the first pixel's centre, then fx, fy, and the principal point so counted.
     """
+    height, squared = height_over(w, view, camera, x, y, z, steepest)
+    return height / np.sqrt(squared)
+
+
+@njit(cache=True, nogil=True, inline="always")
+def height_over(w, view, camera, x, y, z, steepest):
+    """Return two numbers: `clearance` is the first over the root of the second, which is not 0."""
     depth = depth_in(camera, x, y, z)
     if depth <= 0.0:
-        return -np.inf
+        return -np.inf, 1.0
     u = column_in(camera, x, y, z, depth)
     v = row_in(camera, x, y, z, depth)
     height, width = w.shape[1], w.shape[2]
     if not (u > -0.5 and v > -0.5 and u < width - 0.5 and v < height - 0.5):
-        return -np.inf
+        return -np.inf, 1.0
     # Half a pixel of border has no four neighbours: the outermost patch is continued.
     column = min(int(u), width - 2)
     row = min(int(v), height - 2)
@@ -61,12 +68,12 @@ def clearance(w, view, camera, x, y, z, steepest):
     w11 = np.float64(w[view, row + 1, column + 1])
     farthest = min(min(w00, w01), min(w10, w11))
     if depth * farthest >= 1.0:
-        return -np.inf
+        return -np.inf, 1.0
     nearest = max(max(w00, w01), max(w10, w11))
     if nearest == 0.0:
-        return np.inf
+        return np.inf, 1.0
     if nearest - farthest > steepest * nearest:
-        return 1.0 / nearest - depth
+        return 1.0 - depth * nearest, nearest * nearest
     s = u - column
     t = v - row
     top = w00 + s * (w01 - w00)
@@ -78,4 +85,4 @@ def clearance(w, view, camera, x, y, z, steepest):
     mx = camera[12] * slope_u
     my = camera[13] * slope_v
     mz = surface - slope_u * (u - camera[14]) - slope_v * (v - camera[15])
-    return (1.0 - depth * surface) / np.sqrt(mx * mx + my * my + mz * mz)
+    return 1.0 - depth * surface, mx * mx + my * my + mz * mz

@@ -3,7 +3,7 @@
 import numpy as np
 from numba import njit
 
-from backproject.kernels.field import column_in, depth_in, row_in
+from backproject.kernels.field import UNMEASURED, column_in, depth_in, row_in
 
 STEEP = 4.0
 """Footprints between neighbouring pixels beyond which a surface is too steep to be filled in."""
@@ -39,8 +39,8 @@ def judge_samples(start, stop, w, cameras, points, view_of, tolerance, votes, co
 
     A view is against a sample that lies before the nearest of the four pixels around it, and for
     one that lies between them, each by `tolerance` times its depth; otherwise it has no say. Rays
-    that miss a wire or a sheet seen edge-on are against it, but not as many as hit it. Voting
-    stops at a majority of four. `confirmed` tells whether any was for it.
+    that miss a wire or a sheet seen edge-on are against it, but not as many as hit it.
+    `confirmed` tells whether any was for it.
     """
     height, width = w.shape[1], w.shape[2]
     for k in range(start, stop):
@@ -62,13 +62,13 @@ def judge_samples(start, stop, w, cameras, points, view_of, tolerance, votes, co
             w00, w01 = w[view, row, column], w[view, row, column + 1]
             w10, w11 = w[view, row + 1, column], w[view, row + 1, column + 1]
             nearest = max(max(w00, w01), max(w10, w11))
+            if nearest >= UNMEASURED:
+                continue
             if depth * nearest < 1.0 - tolerance:
                 balance -= 1
             elif depth * min(min(w00, w01), min(w10, w11)) < 1.0 + tolerance:
                 balance += 1
                 confirmed[k] = True
-            if abs(balance) == 4:
-                break
         votes[k] = balance
 
 

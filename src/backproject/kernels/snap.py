@@ -94,13 +94,13 @@ def gather(
                         facing += 1
                         if facing % stride or count == CAPACITY:
                             continue
-                        near[count, 0] = points[s, 0]
-                        near[count, 1] = points[s, 1]
-                        near[count, 2] = points[s, 2]
-                        near[count, 3] = side * normals[s, 0]
-                        near[count, 4] = side * normals[s, 1]
-                        near[count, 5] = side * normals[s, 2]
-                        near[count, 6] = weights[s]
+                        near[0, count] = points[s, 0]
+                        near[1, count] = points[s, 1]
+                        near[2, count] = points[s, 2]
+                        near[3, count] = side * normals[s, 0]
+                        near[4, count] = side * normals[s, 1]
+                        near[5, count] = side * normals[s, 2]
+                        near[6, count] = weights[s]
                         count += 1
         if facing > CAPACITY:
             stride = facing // CAPACITY + 1
@@ -113,56 +113,53 @@ def gather(
     return count
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, fastmath={"reassoc", "contract", "nsz"})
 def step_to_surface(x, y, z, h, near, count, result):
     """Fill `result` with the normal and the shift along it that bring (x, y, z) onto the samples,
     and, in its fifth place, the length of the mean normal; return whether any counted.
 
     Implicit moving least squares with two changes: the weight of a sample is compact, (1 - d^2 /
-    h^2)^2, and wider where samples are sparse; and a sample's plane is tilted half-way to the mean
-    normal, because the chord between two points of a sphere is perpendicular to the sum of their
-    normals: exact on planes and spheres (Rusinkiewicz 2019 uses it in registration).
+    h^2)^2, and `h` is to be wider where samples are sparse; and a sample's plane is tilted half-way
+    to the mean normal, because the chord between two points of a sphere is perpendicular to the sum
+    of their normals: exact on planes and spheres (Rusinkiewicz 2019 uses it in registration).
     """
-    best = np.inf
+    inverse = 1.0 / (h * h)
+    weight = nx = ny = nz = cx = cy = cz = rise = 0.0
     for s in range(count):
-        dx, dy, dz = near[s, 0] - x, near[s, 1] - y, near[s, 2] - z
-        near[s, 7] = dx * dx + dy * dy + dz * dz
-        best = min(best, near[s, 7])
-    inverse = 1.0 / (h * h + best)
-    nx = ny = nz = bumps = 0.0
-    for s in range(count):
-        bump = max(0.0, 1.0 - near[s, 7] * inverse)
-        bump = bump * bump * near[s, 6]
-        near[s, 7] = bump
-        bumps += bump
-        nx += bump * near[s, 3]
-        ny += bump * near[s, 4]
-        nz += bump * near[s, 5]
+        dx, dy, dz = near[0, s] - x, near[1, s] - y, near[2, s] - z
+        bump = max(0.0, 1.0 - (dx * dx + dy * dy + dz * dz) * inverse)
+        bump = bump * bump * near[6, s]
+        weight += bump
+        nx += bump * near[3, s]
+        ny += bump * near[4, s]
+        nz += bump * near[5, s]
+        cx += bump * dx
+        cy += bump * dy
+        cz += bump * dz
+        rise += bump * (dx * near[3, s] + dy * near[4, s] + dz * near[5, s])
     length = np.sqrt(nx * nx + ny * ny + nz * nz)
     if length == 0.0:
         return False
-    result[4] = length / bumps
     nx /= length
     ny /= length
     nz /= length
-    above = 0.0
-    total = 0.0
-    for s in range(count):
-        facing = nx * near[s, 3] + ny * near[s, 4] + nz * near[s, 5]
-        if facing < 0.2 or near[s, 7] == 0.0:
-            continue
-        dx, dy, dz = near[s, 0] - x, near[s, 1] - y, near[s, 2] - z
-        above += near[s, 7] * (
-            dx * (near[s, 3] + nx) + dy * (near[s, 4] + ny) + dz * (near[s, 5] + nz)
-        )
-        total += near[s, 7] * (1.0 + facing)
-    if total == 0.0:
-        return False
+    # the sum of bump (n_i + n) . d over that of bump (n_i + n) . n
     result[0] = nx
     result[1] = ny
     result[2] = nz
-    result[3] = above / total
+    result[3] = (rise + cx * nx + cy * ny + cz * nz) / (weight + length)
+    result[4] = length / weight
     return True
+
+
+@njit(cache=True, nogil=True, fastmath={"reassoc", "contract", "nsz"})
+def nearest_sample(x, y, z, near, count):
+    """Return the squared distance of the nearest sample."""
+    best = np.inf
+    for s in range(count):
+        dx, dy, dz = near[0, s] - x, near[1, s] - y, near[2, s] - z
+        best = min(best, dx * dx + dy * dy + dz * dz)
+    return best
 
 
 @njit(cache=True, nogil=True)
@@ -177,7 +174,7 @@ def snap(
     surface's normal on return. Where all samples within `reach` face the other way, the vertex is
     on the back of a sheet and rests on its front.
     """
-    near = np.empty((CAPACITY, 9))
+    near = np.empty((9, CAPACITY))
     planes = np.empty((3, 7))
     result = np.empty(5)
     for v in range(start, stop):
@@ -191,7 +188,9 @@ def snap(
         found[v] = count
         result[4] = 1.0
         for step in range(rounds):
-            if not step_to_surface(x, y, z, width if step else 1.5 * reach, near, count, result):
+            h = width if step else 1.5 * reach
+            h = np.sqrt(h * h + nearest_sample(x, y, z, near, count))
+            if not step_to_surface(x, y, z, h, near, count, result):
                 break
             x += result[3] * result[0]
             y += result[3] * result[1]
@@ -218,50 +217,50 @@ def snap(
 def group_into_planes(x, y, z, near, count, voxel, planes):
     """Fit at most three planes to the samples around a point, the nearest first; return how many.
 
-    `planes` (3, 7) is filled with normals and offsets; `near[:, 7]` on return holds the plane of
+    `planes` (3, 7) is filled with normals and offsets; `near[7]` on return holds the plane of
     each sample, or -1. Returns 0 if the samples are not those of a few planes that meet: a rounded
     edge is no crease.
     """
     everything = 0.0
     for s in range(count):
-        dx, dy, dz = near[s, 0] - x, near[s, 1] - y, near[s, 2] - z
-        near[s, 8] = dx * dx + dy * dy + dz * dz
-        near[s, 7] = -2.0
-        if near[s, 6] > SURE:
-            near[s, 7] = -1.0
-            everything += near[s, 6] / (near[s, 8] + 0.25 * voxel * voxel)
+        dx, dy, dz = near[0, s] - x, near[1, s] - y, near[2, s] - z
+        near[8, s] = dx * dx + dy * dy + dz * dz
+        near[7, s] = -2.0
+        if near[6, s] > SURE:
+            near[7, s] = -1.0
+            everything += near[6, s] / (near[8, s] + 0.25 * voxel * voxel)
     found, stray = 0, 0.0
     while stray <= STRAY * everything:
         seed, best = -1, np.inf
         for s in range(count):
-            if near[s, 7] == -1.0 and near[s, 8] < best:
-                seed, best = s, near[s, 8]
+            if near[7, s] == -1.0 and near[8, s] < best:
+                seed, best = s, near[8, s]
         if seed < 0:
             return found
-        px, py, pz = near[seed, 0], near[seed, 1], near[seed, 2]
-        nx, ny, nz = near[seed, 3], near[seed, 4], near[seed, 5]
+        px, py, pz = near[0, seed], near[1, seed], near[2, seed]
+        nx, ny, nz = near[3, seed], near[4, seed], near[5, seed]
         sx = sy = sz = offset = total = 0.0
         members = 0
         for s in range(count):
-            if near[s, 7] != -1.0:
+            if near[7, s] != -1.0:
                 continue
-            rise = (near[s, 0] - px) * nx + (near[s, 1] - py) * ny + (near[s, 2] - pz) * nz
-            cosine = near[s, 3] * nx + near[s, 4] * ny + near[s, 5] * nz
+            rise = (near[0, s] - px) * nx + (near[1, s] - py) * ny + (near[2, s] - pz) * nz
+            cosine = near[3, s] * nx + near[4, s] * ny + near[5, s] * nz
             if s != seed and (cosine < ALIKE or abs(rise) > COPLANAR * voxel):
                 continue
-            weight = near[s, 6] / (near[s, 8] + 0.25 * voxel * voxel)
-            sx += weight * near[s, 3]
-            sy += weight * near[s, 4]
-            sz += weight * near[s, 5]
+            weight = near[6, s] / (near[8, s] + 0.25 * voxel * voxel)
+            sx += weight * near[3, s]
+            sy += weight * near[4, s]
+            sz += weight * near[5, s]
             offset += weight * rise
             total += weight
             members += 1
-            near[s, 7] = found
+            near[7, s] = found
         if members < 3 or found == 3:
             stray += total
             for s in range(count):
-                if near[s, 7] == found:
-                    near[s, 7] = -2.0
+                if near[7, s] == found:
+                    near[7, s] = -2.0
             continue
         length = np.sqrt(sx * sx + sy * sy + sz * sz)
         sx, sy, sz = sx / length, sy / length, sz / length
@@ -318,8 +317,8 @@ def sharpen(start, near, count, voxel, inset, planes, place):
 def measured(x, y, z, near, count, plane, voxel):
     """Return whether a sample of a plane lies within a voxel: no plane goes on unseen."""
     for s in range(count):
-        if near[s, 7] == plane:
-            dx, dy, dz = near[s, 0] - x, near[s, 1] - y, near[s, 2] - z
+        if near[7, s] == plane:
+            dx, dy, dz = near[0, s] - x, near[1, s] - y, near[2, s] - z
             if dx * dx + dy * dy + dz * dz <= voxel * voxel:
                 return True
     return False
@@ -332,10 +331,10 @@ def keep_nearest(x, y, z, limit, near, count):
     """
     kept = 0
     for s in range(count):
-        dx, dy, dz = near[s, 0] - x, near[s, 1] - y, near[s, 2] - z
+        dx, dy, dz = near[0, s] - x, near[1, s] - y, near[2, s] - z
         if dx * dx + dy * dy + dz * dz < limit:
             for field in range(7):
-                near[kept, field], near[s, field] = near[s, field], near[kept, field]
+                near[field, kept], near[field, s] = near[field, s], near[field, kept]
             kept += 1
     return kept if kept > 3 else count
 
