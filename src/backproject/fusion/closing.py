@@ -44,8 +44,8 @@ def close(solid: Solid, *, threads: int) -> None:
     node_of[tuple(unstored.T)] = np.arange(first[-1], nodes)
     walls, backs = np.zeros(nodes, np.int64), np.zeros(nodes, np.int64)
     places = np.concatenate([solid.blocks, unstored])
-    # regions of one block do not touch: an edge is at least one of its 3 x 64 faces ahead
-    edges = np.empty((len(places), 3 * kernel.SIDE**2, 3), np.int32)
+    # an edge is at least one of the faces between a block's parts and to the blocks ahead
+    edges = np.empty((len(places), 6 * kernel.SIDE**2, 3), np.int32)
     used = np.empty(len(places), np.int64)
     parallel.run(
         regions.connect, len(places), places, table, state, region, first, node_of,

@@ -28,7 +28,8 @@ class Evidence:
     """Depth maps made ready for look-ups.
 
     `inverse_depth` (N, H, W) float32: 0 where a ray hits nothing, `UNMEASURED` where nothing is
-    known; `tiles` its ranges over tiles of pixels; `cameras` (N, 16) as in `kernels.field`;
+    known; `tiles` its ranges over tiles of pixels; `cameras` (N, 16) as in `kernels.field`, at
+    `centers` (N, 3);
     `steepest`: the relative change of inverse depth from pixel to pixel that counts as a jump;
     `pixel`: the width of a pixel at unit depth.
     """
@@ -36,6 +37,7 @@ class Evidence:
     inverse_depth: NDArray[np.float32]
     tiles: NDArray[np.float32]
     cameras: NDArray[np.float64]
+    centers: NDArray[np.float64]
     steepest: float
     pixel: float
 
@@ -55,7 +57,14 @@ class Evidence:
         numbers = intrinsics[:, (0, 1, 0, 1), (0, 1, 2, 2)]
         focal = float(np.sqrt(np.median(numbers[:, 0] * numbers[:, 1])))
         cameras = np.concatenate([matrices, numbers], axis=1)
-        return cls(inverse_depth, tiles, cameras, min(STEEPEST_TANGENT / focal, 0.5), 1 / focal)
+        return cls(
+            inverse_depth,
+            tiles,
+            cameras,
+            rig.centers_world,
+            min(STEEPEST_TANGENT / focal, 0.5),
+            1 / focal,
+        )
 
 
 @dataclass(frozen=True)
@@ -103,7 +112,7 @@ def sample(views: ViewSet, evidence: Evidence, *, threads: int) -> Samples:
     parallel.run(
         weigh_samples, count, points, normals, view_of, rig.centers_world, weights, threads=threads
     )
-    votes, confirmed = _votes(points, view_of, evidence, threads)
+    votes, confirmed = _votes(points, normals, view_of, evidence, threads)
     kept = (votes > (-2 if len(views) > 3 else -1)) & (continued | confirmed)
     kept &= _within_reach(points, kept & confirmed, kept)
     if not kept.any():
@@ -128,19 +137,25 @@ def sample(views: ViewSet, evidence: Evidence, *, threads: int) -> Samples:
         first = last - first
         parallel.run(fill_gaps, rows, *fields, longest, step, first, filled, threads=threads)
         # The view that filled the gap is for it; the others must not be against it.
-        return filled[_votes(filled, np.full(len(filled), -1, np.int32), evidence, threads)[0] > 0]
+        nobody, unknown = np.full(len(filled), -1, np.int32), np.zeros_like(filled)
+        return filled[_votes(filled, unknown, nobody, evidence, threads)[0] > 0]
 
     return Samples(points[kept], normals[kept], weights[kept], footprint, between)
 
 
 def _votes(
-    points: NDArray[np.float64], view_of: NDArray[np.int32], evidence: Evidence, threads: int
+    points: NDArray[np.float64],
+    normals: NDArray[np.float64],
+    view_of: NDArray[np.int32],
+    evidence: Evidence,
+    threads: int,
 ) -> tuple[NDArray[np.int32], NDArray[np.bool_]]:
     """Return for each point how many more views are for it than against it, and whether any is."""
     votes, confirmed = np.empty(len(points), np.int32), np.empty(len(points), np.bool_)
     parallel.run(
-        judge_samples, len(points), evidence.inverse_depth, evidence.cameras, points, view_of,
-        TOLERANCE_PIXELS * evidence.pixel, votes, confirmed, threads=threads,
+        judge_samples, len(points), evidence.inverse_depth, evidence.cameras, evidence.centers,
+        points, normals, view_of, TOLERANCE_PIXELS * evidence.pixel, votes, confirmed,
+        threads=threads,
     )  # fmt: skip
     return votes, confirmed
 

@@ -28,8 +28,6 @@ keeps its place.
 
 COVER = 1.2
 """Voxels between points whose balls of radius `SHELL` still cover the surface: sqrt(2) SHELL."""
-COVER_TOGETHER = 2.5
-"""How much farther apart the samples of one view may be, where those of many views interleave."""
 FACES = np.array([(-1, 0, 0), (1, 0, 0), (0, -1, 0), (0, 1, 0), (0, 0, -1), (0, 0, 1)])
 
 
@@ -96,7 +94,8 @@ def carve(
         origin, voxel, CLEARANCE * voxel, *box,
     )  # fmt: skip
     step = COVER * voxel
-    longest = step * np.clip(np.sqrt(len(evidence.cameras) / 3), 1, COVER_TOGETHER)
+    # The samples of many views interleave, and what one sees at a grazing angle others do not.
+    longest = step * float(np.sqrt(len(evidence.cameras)))
     surface = np.concatenate([samples.points, samples.between(longest, step)])
     kernel.mark_blocks(surface, origin, voxel, SHELL + 1.5, solid.table)
     while True:

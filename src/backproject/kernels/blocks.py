@@ -97,8 +97,9 @@ def judges(w, tiles, cameras, x, y, z, radius, margin, chosen):
             chosen[count] = view
             count += 1
             continue
-        u = column_in(camera, x, y, z, depth)
-        v = row_in(camera, x, y, z, depth)
+        per_depth = 1.0 / depth
+        u = column_in(camera, x, y, z, per_depth)
+        v = row_in(camera, x, y, z, per_depth)
         half_u = radius * (camera[12] + abs(u - camera[14])) / nearest
         half_v = radius * (camera[13] + abs(v - camera[15])) / nearest
         if (
@@ -175,26 +176,57 @@ def carve(
                 margin,
                 chosen,
             )
-            for i in range(bx, bx + size):
-                for j in range(by, by + size):
-                    for k in range(bz, bz + size):
-                        corner = ((i & 7) * SIDE + (j & 7)) * SIDE + (k & 7)
-                        if state[block, corner] != OPEN:
-                            continue
-                        free = count < 0 or not _within(i, j, k, low, high)
-                        if not free:
-                            free = is_free(
-                                w,
-                                cameras,
-                                steepest,
-                                origin[0] + voxel * i,
-                                origin[1] + voxel * j,
-                                origin[2] + voxel * k,
-                                margin,
-                                chosen,
-                                count,
-                            )
-                        state[block, corner] = FREE if free else HIDDEN
+            # Where no sample is near, a part whose eight outermost corners agree is of one kind:
+            # a wall that nothing supports and that bulges by less is not worth finding.
+            outermost = size - 1 if _is_open(state[block], part) else 1
+            answers = 0
+            for step in (outermost, 1):
+                if step == 1 and outermost > 1 and (answers == 0 or answers == 8):
+                    _fill_part(state[block], part, FREE if answers == 8 else HIDDEN)
+                    break
+                for i in range(bx, bx + size, step):
+                    for j in range(by, by + size, step):
+                        for k in range(bz, bz + size, step):
+                            corner = ((i & 7) * SIDE + (j & 7)) * SIDE + (k & 7)
+                            if state[block, corner] != OPEN:
+                                continue
+                            free = count < 0 or not _within(i, j, k, low, high)
+                            if not free and count > 0:
+                                free = is_free(
+                                    w,
+                                    cameras,
+                                    steepest,
+                                    origin[0] + voxel * i,
+                                    origin[1] + voxel * j,
+                                    origin[2] + voxel * k,
+                                    margin,
+                                    chosen,
+                                    count,
+                                )
+                            answers += free
+                            state[block, corner] = FREE if free else HIDDEN
+                if outermost == 1:
+                    break
+
+
+@njit(cache=True, nogil=True)
+def _is_open(state, part):
+    """Return whether all corners of an eighth of a block are open."""
+    for i in range(4 * (part >> 2), 4 * (part >> 2) + 4):
+        for j in range(4 * (part >> 1 & 1), 4 * (part >> 1 & 1) + 4):
+            for k in range(4 * (part & 1), 4 * (part & 1) + 4):
+                if state[(i * SIDE + j) * SIDE + k] != OPEN:
+                    return False
+    return True
+
+
+@njit(cache=True, nogil=True)
+def _fill_part(state, part, kind):
+    """Set all corners of an eighth of a block."""
+    for i in range(4 * (part >> 2), 4 * (part >> 2) + 4):
+        for j in range(4 * (part >> 1 & 1), 4 * (part >> 1 & 1) + 4):
+            for k in range(4 * (part & 1), 4 * (part & 1) + 4):
+                state[(i * SIDE + j) * SIDE + k] = kind
 
 
 @njit(cache=True, nogil=True, inline="always")

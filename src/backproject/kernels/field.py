@@ -19,15 +19,15 @@ def depth_in(camera, x, y, z):
 
 
 @njit(cache=True, nogil=True, inline="always")
-def column_in(camera, x, y, z, depth):
+def column_in(camera, x, y, z, per_depth):
     """Return the column of a world point, counted from the first pixel's centre."""
-    return (camera[0] * x + camera[1] * y + camera[2] * z + camera[3]) / depth
+    return (camera[0] * x + camera[1] * y + camera[2] * z + camera[3]) * per_depth
 
 
 @njit(cache=True, nogil=True, inline="always")
-def row_in(camera, x, y, z, depth):
+def row_in(camera, x, y, z, per_depth):
     """Return the row of a world point, counted from the first pixel's centre."""
-    return (camera[4] * x + camera[5] * y + camera[6] * z + camera[7]) / depth
+    return (camera[4] * x + camera[5] * y + camera[6] * z + camera[7]) * per_depth
 
 
 @njit(cache=True, nogil=True)
@@ -54,8 +54,9 @@ def height_over(w, view, camera, x, y, z, steepest):
     depth = depth_in(camera, x, y, z)
     if depth <= 0.0:
         return -np.inf, 1.0
-    u = column_in(camera, x, y, z, depth)
-    v = row_in(camera, x, y, z, depth)
+    per_depth = 1.0 / depth
+    u = column_in(camera, x, y, z, per_depth)
+    v = row_in(camera, x, y, z, per_depth)
     height, width = w.shape[1], w.shape[2]
     if not (u > -0.5 and v > -0.5 and u < width - 0.5 and v < height - 0.5):
         return -np.inf, 1.0

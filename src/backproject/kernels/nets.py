@@ -216,13 +216,15 @@ def split_quads(start, stop, quads, vertices, normals, faces):
         lift = np.zeros(2)
         for diagonal in range(2):
             here, there = quads[q, diagonal], quads[q, diagonal + 2]
-            rise_here = rise_there = 0.0
+            rise_here = rise_there = length = 0.0
             for axis in range(3):
                 chord = vertices[there, axis] - vertices[here, axis]
                 rise_here += chord * normals[here, axis]
                 rise_there += chord * normals[there, axis]
+                length += abs(chord)
             lift[diagonal] = abs(rise_here) + abs(rise_there)
-        turn = 0 if lift[0] <= lift[1] else 1
+        # on a plane both are nothing but rounding, which must not decide
+        turn = 0 if lift[0] <= lift[1] + 1e-9 * length else 1
         for n in range(3):
             faces[2 * q, n] = quads[q, (turn + n) % 4]
             faces[2 * q + 1, n] = quads[q, (turn + (0 if n == 0 else n + 1)) % 4]

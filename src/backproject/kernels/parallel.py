@@ -2,8 +2,11 @@
 
 import os
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from threading import Thread
 from typing import Any
+
+CHUNKS_HEARD = 16
+"""At least so many ranges where somebody listens to the progress."""
 
 
 def available_threads() -> int:
@@ -18,32 +21,43 @@ def run(
     count: int,
     *arguments: Any,
     threads: int = 0,
-    chunks_per_thread: int = 8,
+    chunks_per_thread: int = 4,
     on_chunk: Callable[[float], None] | None = None,
 ) -> None:
     """Call `kernel(start, stop, *arguments)` over ranges that cover `[0, count)`, on `threads`
-    threads (0: all cores).
+    threads (0: all cores), this one among them.
 
     Ranges are several to a thread, so that uneven items even out. `on_chunk` hears the finished
-    share from 0 to 1. An exception of any range is raised here.
+    share from 0 to 1, on this thread. After an exception in any range no further one begins, and
+    it is raised here.
     """
     threads = threads or available_threads()
-    chunks = max(1, min(count, threads * chunks_per_thread))
+    chunks = max(1, min(count, threads * chunks_per_thread if threads > 1 else 1))
+    if on_chunk is not None:
+        chunks = max(chunks, min(count, CHUNKS_HEARD))
     bounds = [count * k // chunks for k in range(chunks + 1)]
-    if threads == 1 or chunks == 1:
-        for k in range(chunks):
-            kernel(bounds[k], bounds[k + 1], *arguments)
-            if on_chunk is not None:
-                on_chunk((k + 1) / chunks)
-        return
-    with ThreadPoolExecutor(threads) as pool:
-        futures = [pool.submit(kernel, bounds[k], bounds[k + 1], *arguments) for k in range(chunks)]
-        try:
-            for done, future in enumerate(futures, start=1):
-                future.result()
-                if on_chunk is not None:
-                    on_chunk(done / chunks)
-        except BaseException:
-            # an error or Ctrl-C: do not begin what has not begun
-            pool.shutdown(cancel_futures=True)
-            raise
+    ranges = iter(list(zip(range(1, chunks + 1), bounds[:-1], bounds[1:], strict=True)))
+    failures: list[BaseException] = []
+
+    def work(listener: Callable[[float], None] | None = None) -> None:
+        # Threads share the iterator: taking the next range is atomic under the GIL.
+        for number, start, stop in ranges:
+            if failures:
+                return
+            try:
+                kernel(start, stop, *arguments)
+                if listener is not None:
+                    listener(number / chunks)
+            except BaseException as failure:  # Ctrl-C too: it must stop the other threads
+                failures.append(failure)
+
+    helpers = [Thread(target=work, daemon=True) for _ in range(min(threads, chunks) - 1)]
+    for helper in helpers:
+        helper.start()
+    work(on_chunk)
+    for helper in helpers:
+        helper.join()
+    if failures:
+        raise failures[0]
+    if on_chunk is not None:
+        on_chunk(1.0)

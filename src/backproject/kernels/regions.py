@@ -6,11 +6,15 @@ from numba import njit
 from backproject.kernels.blocks import HIDDEN, INSIDE, SHELL, SIDE
 
 CORNERS = SIDE * SIDE * SIDE
+PART = SIDE // 2
+"""Corners along the edge of a part of a block: regions do not go on from one part to another, so
+that a region that reaches through a hole in the shell stays small.
+"""
 
 
 @njit(cache=True, nogil=True)
 def label_regions(start, stop, state, region, counts):
-    """Give numbers to the connected hidden corners within each block [start, stop), from 0; -1
+    """Give numbers to the connected hidden corners within each part of blocks [start, stop), -1
     elsewhere; count the regions.
     """
     stack = np.empty(CORNERS, np.int32)
@@ -30,7 +34,7 @@ def label_regions(start, stop, state, region, counts):
                     stride = 1 << 3 * axis
                     place = corner >> 3 * axis & 7
                     for step in (-1, 1):
-                        if place + step < 0 or place + step >= SIDE:
+                        if (place + step) // PART != place // PART:
                             continue
                         other = corner + step * stride
                         if state[block, other] == HIDDEN and region[block, other] < 0:

@@ -34,28 +34,38 @@ def weigh_samples(start, stop, points, normals, view_of, centers, weights):
 
 
 @njit(cache=True, nogil=True)
-def judge_samples(start, stop, w, cameras, points, view_of, tolerance, votes, confirmed):
+def judge_samples(
+    start, stop, w, cameras, centers, points, normals, view_of, tolerance, votes, confirmed
+):
     """Let the other views vote on samples [start, stop): `votes` is those for minus those against.
 
     A view is against a sample that lies before the nearest of the four pixels around it, and for
-    one that lies between them, each by `tolerance` times its depth; otherwise it has no say. Rays
+    one that lies between them, each by `tolerance` times its depth; otherwise, and
+    where it would see the back of the sample's surface, it has no say. Rays
     that miss a wire or a sheet seen edge-on are against it, but not as many as hit it.
     `confirmed` tells whether any was for it.
     """
     height, width = w.shape[1], w.shape[2]
     for k in range(start, stop):
-        x, y, z = points[k, 0], points[k, 1], points[k, 2]
-        balance = 0
+        votes[k] = 0
         confirmed[k] = False
-        for view in range(w.shape[0]):
+    for view in range(w.shape[0]):
+        camera = cameras[view]
+        for k in range(start, stop):
             if view == view_of[k]:
                 continue
-            camera = cameras[view]
+            x, y, z = points[k, 0], points[k, 1], points[k, 2]
+            facing = (
+                normals[k, 0] * (centers[view, 0] - x)
+                + normals[k, 1] * (centers[view, 1] - y)
+                + normals[k, 2] * (centers[view, 2] - z)
+            )
             depth = depth_in(camera, x, y, z)
-            if depth <= 0.0:
+            if depth <= 0.0 or facing < 0.0:
                 continue
-            u = column_in(camera, x, y, z, depth)
-            v = row_in(camera, x, y, z, depth)
+            per_depth = 1.0 / depth
+            u = column_in(camera, x, y, z, per_depth)
+            v = row_in(camera, x, y, z, per_depth)
             if not (u >= 0.0 and v >= 0.0 and u < width - 1.0 and v < height - 1.0):
                 continue
             column, row = int(u), int(v)
@@ -65,11 +75,10 @@ def judge_samples(start, stop, w, cameras, points, view_of, tolerance, votes, co
             if nearest >= UNMEASURED:
                 continue
             if depth * nearest < 1.0 - tolerance:
-                balance -= 1
+                votes[k] -= 1
             elif depth * min(min(w00, w01), min(w10, w11)) < 1.0 + tolerance:
-                balance += 1
+                votes[k] += 1
                 confirmed[k] = True
-        votes[k] = balance
 
 
 @njit(cache=True, nogil=True)
@@ -132,12 +141,12 @@ def fill_gaps(
                 continue
             n, m = int(np.ceil(across / step)), int(np.ceil(down / step))
             if points.shape[0] == 0:
-                count += (n + 1) * (m + 1)
+                count += n * m
                 continue
-            for i in range(m + 1):
-                t = i / m
-                for j in range(n + 1):
-                    s = j / n
+            for i in range(m):
+                t = (i + 0.5) / m
+                for j in range(n):
+                    s = (j + 0.5) / n
                     w = (1 - t) * ((1 - s) * w00 + s * w01) + t * ((1 - s) * w10 + s * w11)
                     px = (column + 0.5 + s - intrinsics[view, 0, 2]) / fx / w
                     py = (row + 0.5 + t - intrinsics[view, 1, 2]) / fy / w
