@@ -116,8 +116,8 @@ def test_across_a_jump_only_what_lies_before_the_nearest_is_free(behind):
 
 
 def test_a_fused_block_is_judged_as_its_corners_are_one_by_one():
-    # A part of a block may be called free or hidden at once; every corner must agree with all views,
-    # except in a part without samples whose eight outermost corners do.
+    # A part of a block may be called free or hidden at once; every corner must agree with all
+    # views, except in a part without samples whose eight outermost corners do.
     from backproject.fusion.evidence import sample
     from backproject.fusion.solid import CLEARANCE, carve
     from backproject.progress import silent
