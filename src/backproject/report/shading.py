@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cached_property
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -35,7 +37,7 @@ def shaded(
 ) -> NDArray[np.float64]:
     """Return the mesh as the rig's first camera sees it, (H, W, 3) from 0 to 1, on white."""
     surface = visible_surface(mesh, rig, threads=threads)
-    return surface.painted(np.broadcast_to(color, (len(surface.points), 3)))
+    return surface.painted(np.broadcast_to(color, (len(surface.light), 3)))
 
 
 def visible_surface(mesh: Mesh, rig: Rig, *, threads: int = 0) -> Surface:
@@ -57,10 +59,15 @@ class Surface:
 
     def __init__(self, depth: NDArray[np.float64], camera: Camera) -> None:
         self.hit = np.isfinite(depth)
+        self.light = _light(_normals(depth, camera)[self.hit])
+        self._depth, self._camera = depth, camera
+
+    @cached_property
+    def points(self) -> Points:
+        """The points themselves, for who asks: there are a million of them."""
         row, column = np.nonzero(self.hit)
         pixels = np.stack([column, row], axis=1) + 0.5
-        self.points: Points = camera.unproject(pixels, depth[self.hit])
-        self.light = _light(_normals(depth, camera)[self.hit])
+        return self._camera.unproject(pixels, self._depth[self.hit])
 
     def painted(self, colors: NDArray[np.float64], *, contrast: float = 1) -> NDArray[np.float64]:
         """Return the image (H, W, 3) with a colour (P, 3) for each point, lit, on white.
