@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import sparse
+from scipy import ndimage, sparse
 from scipy.sparse import csgraph
 
 from backproject.fusion.solid import Solid
@@ -17,8 +17,10 @@ BACK_COST = 0.5
 Above 0, so that the inside of a closed shell stays solid; below 1, because the back of a sheet lies
 where a surface was measured and an unsupported wall where none was.
 """
-SCALE = 100
-"""Capacities are whole numbers of hundredths of a face."""
+SCALE = 2
+"""Capacities are whole numbers of half faces."""
+PAIRS = 128
+"""How many pairs of neighbouring regions of a block are kept: a handful, but for noise."""
 
 
 def close(solid: Solid, *, threads: int) -> None:
@@ -38,26 +40,21 @@ def close(solid: Solid, *, threads: int) -> None:
     counts = np.empty(count, np.int64)
     parallel.run(regions.label_regions, count, state, region, counts, threads=threads)
     first = np.concatenate([[0], np.cumsum(counts)])
-    unstored = np.argwhere(table == kernel.INSIDE)
-    nodes = int(first[-1]) + len(unstored)
-    node_of = np.full(table.shape, -1, np.int64)
-    node_of[tuple(unstored.T)] = np.arange(first[-1], nodes)
+    # Deep inside nothing is stored, and nothing there is wall or shell: one node a piece.
+    pieces, found = ndimage.label(table == kernel.INSIDE)
+    node_of = np.where(pieces > 0, first[-1] + pieces - 1, -1)
+    nodes = int(first[-1]) + found
     walls, backs = np.zeros(nodes, np.int64), np.zeros(nodes, np.int64)
-    places = np.concatenate([solid.blocks, unstored])
-    # an edge is at least one of the faces between a block's parts and to the blocks ahead
-    edges = np.empty((len(places), 6 * kernel.SIDE**2, 3), np.int32)
-    used = np.empty(len(places), np.int64)
+    edges, used = np.empty((count, PAIRS, 3), np.int32), np.empty(count, np.int64)
     parallel.run(
-        regions.connect, len(places), places, table, state, region, first, node_of,
+        regions.connect, count, solid.blocks, table, state, region, first, node_of,
         walls, backs, edges, used, threads=threads,
     )  # fmt: skip
     if not walls.any():
         return
-    filled = np.arange(edges.shape[1]) < used[:, None]
-    free = _minimum_cut(edges[filled], walls, backs)
-    owner = np.where(region >= 0, region + first[:-1, None], nodes)
-    state[np.append(free, False)[owner]] = kernel.FREE
-    table[tuple(unstored[free[first[-1] :]].T)] = kernel.OUTSIDE
+    free = _minimum_cut(edges[np.arange(PAIRS) < used[:, None]], walls, backs)
+    parallel.run(regions.free_regions, count, region, first, free, state, threads=threads)
+    table[np.append(free, False)[node_of]] = kernel.OUTSIDE
     _store_between(solid)
 
 

@@ -75,8 +75,8 @@ def carve(
     # A point alone has no diameter, and voxels far below a pixel would fall between the samples.
     voxel = max(diameter / resolution, samples.footprint / FINEST)
     side = kernel.SIDE
-    origin = low - voxel * (side + 2)
-    shape = (np.ceil((high - origin) / voxel).astype(int) + 2 + side) // side + 2
+    origin = low - voxel * (side + 3)
+    shape = (np.ceil((high - origin) / voxel).astype(int) + 3 + side) // side + 2
     # Nothing is known of what lies beyond the samples' box: there the solid ends.
     box = (
         np.floor((low - origin) / voxel - SHELL).astype(np.int64),

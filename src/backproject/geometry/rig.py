@@ -101,8 +101,9 @@ class Rig:
         intrinsics = np.asarray(self.intrinsics, np.float64)
         if intrinsics.shape == (3, 3):
             intrinsics = np.repeat(intrinsics[None], len(poses), axis=0)
-        object.__setattr__(self, "intrinsics", intrinsics)
-        object.__setattr__(self, "world_from_camera", poses)
+        # contiguous: kernels are compiled for that
+        object.__setattr__(self, "intrinsics", np.ascontiguousarray(intrinsics))
+        object.__setattr__(self, "world_from_camera", np.ascontiguousarray(poses))
         object.__setattr__(self, "width", int(self.width))
         object.__setattr__(self, "height", int(self.height))
         if self.width < 1 or self.height < 1:
@@ -149,7 +150,7 @@ class Rig:
         positions = np.asarray(positions, np.float64)
         if positions.ndim != 2 or positions.shape[1] != 3 or len(positions) == 0:
             raise InputError(f"camera positions: got shape {positions.shape}, expected (N, 3)")
-        width, height = (size, size) if isinstance(size, int) else size
+        width, height = size if isinstance(size, tuple) else (int(size), int(size))
         poses = np.stack([look_at(position, target=target, up=up) for position in positions])
         return cls(intrinsics_from_fov(width, height, fov_deg=fov_deg), poses, width, height)
 

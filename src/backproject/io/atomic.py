@@ -85,7 +85,7 @@ def _replace_folder(new: Path, target: Path) -> None:
     target.rename(old)
     try:
         new.rename(target)
-    except OSError:
+    except BaseException:  # Ctrl-C too
         old.rename(target)
         raise
     shutil.rmtree(old, ignore_errors=True)

@@ -115,10 +115,10 @@ def judges(w, tiles, cameras, x, y, z, radius, margin, chosen):
             and u + half_u < width - 0.5
             and v + half_v < height - 0.5
         )
-        left = int(max(u - half_u, 0.0)) // TILE
-        right = int(min(u + half_u, width - 2.0)) // TILE
-        top = int(max(v - half_v, 0.0)) // TILE
-        bottom = int(min(v + half_v, height - 2.0)) // TILE
+        left = int(min(max(u - half_u, 0.0), max(width - 2.0, 0.0))) // TILE
+        right = int(min(max(u + half_u, 0.0), max(width - 2.0, 0.0))) // TILE
+        top = int(min(max(v - half_v, 0.0), max(height - 2.0, 0.0))) // TILE
+        bottom = int(min(max(v + half_v, 0.0), max(height - 2.0, 0.0))) // TILE
         least, greatest = np.float32(np.inf), np.float32(0.0)
         for row in range(top, bottom + 1):
             for column in range(left, right + 1):

@@ -52,11 +52,17 @@ def run(
                 failures.append(failure)
 
     helpers = [Thread(target=work, daemon=True) for _ in range(min(threads, chunks) - 1)]
-    for helper in helpers:
-        helper.start()
-    work(on_chunk)
-    for helper in helpers:
-        helper.join()
+    try:
+        for helper in helpers:
+            helper.start()
+        work(on_chunk)
+        for helper in helpers:
+            helper.join()
+    except BaseException as failure:  # Ctrl-C while waiting
+        failures.append(failure)
+        for helper in helpers:
+            if helper.ident is not None:
+                helper.join()
     if failures:
         raise failures[0]
     if on_chunk is not None:

@@ -3,7 +3,7 @@
 import numpy as np
 from numba import njit
 
-from backproject.kernels.blocks import HIDDEN, INSIDE, SHELL, SIDE
+from backproject.kernels.blocks import FREE, HIDDEN, INSIDE, SHELL, SIDE
 
 CORNERS = SIDE * SIDE * SIDE
 PART = SIDE // 2
@@ -46,20 +46,20 @@ def label_regions(start, stop, state, region, counts):
 
 
 @njit(cache=True, nogil=True)
-def connect(start, stop, places, table, state, region, first, node_of, walls, backs, edges, used):
-    """Count the faces between corners, for the nodes of the blocks in `places` [start, stop).
+def connect(start, stop, blocks, table, state, region, first, node_of, walls, backs, edges, used):
+    """Count the faces between corners, for the regions of blocks [start, stop).
 
-    `walls` of a node are its faces to free corners, `backs` those to the shell. Faces to the nodes
-    of the blocks ahead go to `edges` (places, 192, 3): the two nodes and how many faces they share,
-    of which `used` (places,) are filled; a pair can come several times.
-    `places` lists the stored blocks, in their order, and the unstored hidden ones.
+    `walls` of a node are its faces to free corners, `backs` those to the shell. Pairs of nodes go
+    to `edges` (blocks, E, 3) with the number of faces they share; `used` (blocks,) of them are
+    filled. A block of more than E pairs forgets the rest. Nodes are the regions, by `first` of
+    their block, and behind them those of `node_of`, one a piece of unstored hidden blocks.
     """
     node = np.empty((SIDE + 2, SIDE + 2, SIDE + 2), np.int32)
-    for place in range(start, stop):
-        used[place] = 0
-        bx, by, bz = places[place, 0], places[place, 1], places[place, 2]
-        block = table[bx, by, bz]
-        if block >= 0 and first[block] == first[block + 1]:
+    stored = first[-1]
+    for block in range(start, stop):
+        used[block] = 0
+        bx, by, bz = blocks[block, 0], blocks[block, 1], blocks[block, 2]
+        if first[block] == first[block + 1]:
             continue
         for side in range(7):
             # the block itself, then its six neighbours' nearest layers
@@ -97,16 +97,26 @@ def connect(start, stop, places, table, state, region, first, node_of, walls, ba
                             walls[here] += 1
                         elif other == -2:
                             backs[here] += 1
-                        elif ahead == 1:
-                            if (
-                                count > 0
-                                and edges[place, count - 1, 0] == here
-                                and edges[place, count - 1, 1] == other
+                        elif ahead == 1 or other >= stored:
+                            e = count - 1
+                            while e >= 0 and (
+                                edges[block, e, 0] != here or edges[block, e, 1] != other
                             ):
-                                edges[place, count - 1, 2] += 1
-                            else:
-                                edges[place, count, 0] = here
-                                edges[place, count, 1] = other
-                                edges[place, count, 2] = 1
+                                e -= 1
+                            if e >= 0:
+                                edges[block, e, 2] += 1
+                            elif count < edges.shape[1]:
+                                edges[block, count, 0] = here
+                                edges[block, count, 1] = other
+                                edges[block, count, 2] = 1
                                 count += 1
-        used[place] = count
+        used[block] = count
+
+
+@njit(cache=True, nogil=True)
+def free_regions(start, stop, region, first, free, state):
+    """Set the corners of blocks [start, stop) free whose region is in `free` (nodes,)."""
+    for block in range(start, stop):
+        for corner in range(CORNERS):
+            if region[block, corner] >= 0 and free[first[block] + region[block, corner]]:
+                state[block, corner] = FREE

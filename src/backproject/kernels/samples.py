@@ -34,6 +34,16 @@ def weigh_samples(start, stop, points, normals, view_of, centers, weights):
 
 
 @njit(cache=True, nogil=True)
+def farthest_hit(a, b, c, d):
+    """Return the least inverse depth above 0 of four: background confirms nothing."""
+    least = np.inf
+    for w in (a, b, c, d):
+        if 0.0 < w < least:
+            least = w
+    return least
+
+
+@njit(cache=True, nogil=True)
 def judge_samples(
     start, stop, w, cameras, centers, points, normals, view_of, tolerance, votes, confirmed
 ):
@@ -76,7 +86,7 @@ def judge_samples(
                 continue
             if depth * nearest < 1.0 - tolerance:
                 votes[k] -= 1
-            elif depth * min(min(w00, w01), min(w10, w11)) < 1.0 + tolerance:
+            elif depth * farthest_hit(w00, w01, w10, w11) < 1.0 + tolerance:
                 votes[k] += 1
                 confirmed[k] = True
 

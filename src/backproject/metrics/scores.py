@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from backproject.errors import InputError
+
 
 @dataclass(frozen=True)
 class FScore:
@@ -65,7 +67,10 @@ class Scores:
 
     def f_score(self, tau: float) -> float:
         """Return the F-score at `tau` (in diameters), one of those that were measured."""
-        return next(score.f for score in self.f_scores if score.tau == tau)
+        measured = {score.tau: score.f for score in self.f_scores}
+        if tau not in measured:
+            raise InputError(f"tau: got {tau}, expected one of {sorted(measured)}")
+        return measured[tau]
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain numbers, booleans and None under the fields' names, ready for JSON.
