@@ -76,6 +76,7 @@ class Samples:
     points: NDArray[np.float64]
     normals: NDArray[np.float64]
     weights: NDArray[np.float64]
+    view_of: NDArray[np.int32]
     footprint: float
     between: Callable[[float, float], NDArray[np.float64]]
 
@@ -140,7 +141,7 @@ def sample(views: ViewSet, evidence: Evidence, *, threads: int) -> Samples:
         nobody, unknown = np.full(len(filled), -1, np.int32), np.zeros_like(filled)
         return filled[_votes(filled, unknown, nobody, evidence, threads)[0] > 0]
 
-    return Samples(points[kept], normals[kept], weights[kept], footprint, between)
+    return Samples(points[kept], normals[kept], weights[kept], view_of[kept], footprint, between)
 
 
 def _votes(

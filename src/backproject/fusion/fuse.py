@@ -2,35 +2,51 @@
 
 from __future__ import annotations
 
+from typing import Literal, get_args
+
 from backproject.errors import InputError
 from backproject.fusion.closing import close
 from backproject.fusion.evidence import Evidence, sample
 from backproject.fusion.solid import carve, make_well_composed
-from backproject.fusion.surface import extract
+from backproject.fusion.surface import extract, seen_part
 from backproject.geometry.mesh import Mesh
 from backproject.geometry.views import ViewSet
 from backproject.progress import Progress, silent
 
+Surface = Literal["solid", "seen"]
+
 
 def fuse(
-    views: ViewSet, *, resolution: int = 256, threads: int = 0, progress: Progress = silent
+    views: ViewSet,
+    *,
+    resolution: int = 256,
+    surface: Surface = "solid",
+    threads: int = 0,
+    progress: Progress = silent,
 ) -> Mesh:
-    """Return a closed 2-manifold mesh of what the views saw, in the scene's own units and place.
+    """Return the mesh of what the views saw, in the scene's own units and place.
+
+    `surface` is "solid", a closed 2-manifold, or "seen", the part of it that some view saw, open
+    elsewhere. `mesh.support` tells how many views saw each vertex; where it is 0, the solid is only
+    inferred.
 
     `resolution` is the number of voxels along the diameter of the scene. What any view sees through
     is outside; what no view sees is inside, unless it takes more unsupported surface to close it
     than to leave it open. docs/fusion.md tells the method.
 
     Raises:
-        InputError: a resolution under 8.
+        InputError: a resolution under 8, or a surface of no known name.
         ReconstructionError: the views hold no depth, or contradict each other everywhere.
 
     """
     if resolution < 8:
         raise InputError(f"resolution: got {resolution}, expected at least 8 voxels")
+    if surface not in get_args(Surface):
+        raise InputError(f"surface: got {surface!r}, expected one of {get_args(Surface)}")
     evidence = Evidence.of(views, threads=threads)
     samples = sample(views, evidence, threads=threads)
     solid = carve(evidence, samples, resolution=resolution, threads=threads, progress=progress)
     close(solid, threads=threads)
     make_well_composed(solid, threads=threads)
-    return extract(solid, samples, evidence, threads=threads, progress=progress)
+    mesh = extract(solid, samples, evidence, threads=threads, progress=progress)
+    return seen_part(mesh) if surface == "seen" else mesh

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from backproject.errors import ReconstructionError
 from backproject.fusion.evidence import Evidence, Samples
 from backproject.fusion.solid import SHELL, Solid
 from backproject.geometry.mesh import Mesh
@@ -23,6 +24,8 @@ WIDTH_PIXELS = 1.1
 on a pixel's footprint.
 """
 ROUNDS = 5
+BESIDE = 1.5
+"""How many voxels or pixels from a vertex a sample still supports it, whichever are wider."""
 CRUMB = 30
 """Fewer triangles make no body: the shell of a single sample has up to 28."""
 
@@ -41,20 +44,42 @@ def extract(
     vertices, outward, quads = _net(solid, threads=threads)
     first, order = _sorted_into_bins(solid, samples)
     reach = max(REACH_VOXELS * solid.voxel, REACH_PIXELS * samples.footprint)
-    found = np.empty(len(vertices), np.int32)
+    support = np.empty(len(vertices), np.int32)
     parallel.run(
         snap.snap, len(vertices), vertices, outward, solid.origin, solid.voxel, solid.table, first,
         samples.points[order], samples.normals[order], samples.weights[order],
-        reach, SHELL * solid.voxel, WIDTH_PIXELS * samples.footprint, ROUNDS, found,
+        samples.view_of[order], reach, SHELL * solid.voxel, WIDTH_PIXELS * samples.footprint,
+        ROUNDS, BESIDE * max(solid.voxel, samples.footprint), support,
         threads=threads, on_chunk=lambda share: progress("fitting the surface", share),
     )  # fmt: skip
     parallel.run(
-        snap.settle_walls, len(vertices), vertices, outward, found, evidence.inverse_depth,
+        snap.settle_walls, len(vertices), vertices, outward, support, evidence.inverse_depth,
         evidence.cameras, evidence.steepest, solid.voxel, threads=threads,
     )  # fmt: skip
     faces = np.empty((2 * len(quads), 3), np.int32)
     parallel.run(nets.split_quads, len(quads), quads, vertices, outward, faces, threads=threads)
-    return Mesh(vertices, faces)
+    return Mesh(vertices, faces, support)
+
+
+def seen_part(mesh: Mesh) -> Mesh:
+    """Return the faces whose three corners some view saw, without pieces as small as crumbs.
+
+    Open where nothing was seen: behind a sheet that was seen from one side only there is no second
+    layer.
+    """
+    assert mesh.support is not None
+    faces = mesh.faces[(mesh.support[mesh.faces] > 0).all(axis=1)]
+    piece = np.empty(len(mesh.vertices), np.int32)
+    nets.find_pieces(faces, piece)
+    faces = faces[
+        np.bincount(piece[faces[:, 0]], minlength=len(piece))[piece[faces[:, 0]]] >= CRUMB
+    ]
+    if len(faces) == 0:
+        raise ReconstructionError("surface: no view saw enough of any; try surface='solid'")
+    used = np.zeros(len(mesh.vertices), bool)
+    used[faces] = True
+    renumbered = np.cumsum(used, dtype=np.int32) - 1
+    return Mesh(mesh.vertices[used], renumbered[faces], mesh.support[used])
 
 
 def _net(

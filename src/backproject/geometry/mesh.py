@@ -17,11 +17,13 @@ from backproject.geometry.transform import Similarity
 class Mesh:
     """Triangles over shared vertices, counter-clockwise seen from outside.
 
-    `vertices` (V, 3) float64 in scene units; `faces` (F, 3) int32 indices into them.
+    `vertices` (V, 3) float64 in scene units; `faces` (F, 3) int32 indices into them; `support` (V,)
+    int32, of a fused mesh: how many views saw the surface there, 0 where it is only inferred.
     """
 
     vertices: NDArray[np.float64]
     faces: NDArray[np.int32]
+    support: NDArray[np.int32] | None = None
 
     def __post_init__(self) -> None:
         vertices = np.ascontiguousarray(self.vertices, np.float64)
@@ -44,6 +46,13 @@ class Mesh:
             )
         object.__setattr__(self, "vertices", vertices)
         object.__setattr__(self, "faces", np.ascontiguousarray(faces, np.int32))
+        if self.support is not None:
+            support = np.ascontiguousarray(self.support, np.int32)
+            if support.shape != (len(vertices),):
+                raise InputError(
+                    f"mesh support: got shape {support.shape}, expected ({len(vertices)},)"
+                )
+            object.__setattr__(self, "support", support)
 
     @classmethod
     def load(cls, path: str | PathLike[str]) -> Mesh:
@@ -115,7 +124,7 @@ class Mesh:
 
     def transformed(self, new_from_old: Similarity) -> Mesh:
         """Return the mesh in another frame."""
-        return Mesh(new_from_old.apply(self.vertices), self.faces)
+        return Mesh(new_from_old.apply(self.vertices), self.faces, self.support)
 
 
 @dataclass(frozen=True)

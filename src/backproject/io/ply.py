@@ -211,4 +211,7 @@ def columns_of(element: Mapping[str, Column], names: Iterable[str]) -> NDArray[n
 
 def write_ply_mesh(mesh: Mesh, path: Path) -> None:
     """Write double vertices: reading gives the same numbers."""
-    write_ply(path, dict(zip("xyz", mesh.vertices.T, strict=True)), mesh.faces)
+    columns = dict(zip("xyz", mesh.vertices.T, strict=True))
+    if mesh.support is not None:
+        columns["support"] = mesh.support
+    write_ply(path, columns, mesh.faces)

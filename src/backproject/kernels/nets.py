@@ -231,17 +231,17 @@ def split_quads(start, stop, quads, vertices, normals, faces):
 
 
 @njit(cache=True, nogil=True)
-def find_pieces(quads, piece):
+def find_pieces(polygons, piece):
     """Fill `piece` (V,) with one vertex of each vertex's connected piece, by union-find."""
     for v in range(piece.shape[0]):
         piece[v] = v
-    for q in range(quads.shape[0]):
-        here = quads[q, 0]
+    for q in range(polygons.shape[0]):
+        here = polygons[q, 0]
         while piece[here] != here:
             piece[here] = piece[piece[here]]
             here = piece[here]
-        for n in range(1, 4):
-            there = quads[q, n]
+        for n in range(1, polygons.shape[1]):
+            there = polygons[q, n]
             while piece[there] != there:
                 piece[there] = piece[piece[there]]
                 there = piece[there]

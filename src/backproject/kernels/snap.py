@@ -56,12 +56,13 @@ def sort_into_bins(points, origin, voxel, table, first, order):
 
 @njit(cache=True, nogil=True)
 def gather(
-    x, y, z, ox, oy, oz, origin, voxel, table, first, points, normals, weights, reach, near
+    x, y, z, ox, oy, oz, origin, voxel, table, first, points, normals, weights, view_of, reach, near
 ):  # fmt: skip
     """Copy to `near` the samples within `reach` of a point that face the way of (ox, oy, oz).
 
-    If none does, those that face the other way, turned round. Returns how many there are; where
-    there are more than `CAPACITY`, every second one of them, or third, and so on.
+    If none does, those that face the other way, turned round. Returns how many there are, as a
+    negative number if turned; where there are more than `CAPACITY`, every second one of them is
+    taken, or third, and so on.
     """
     size = voxel * BIN
     # Where pixels are much wider than voxels, the reach goes beyond the table.
@@ -101,7 +102,10 @@ def gather(
                         near[4, count] = side * normals[s, 1]
                         near[5, count] = side * normals[s, 2]
                         near[6, count] = weights[s]
+                        near[9, count] = view_of[s]
                         count += 1
+        if attempt == 1:
+            break
         if facing > CAPACITY:
             stride = facing // CAPACITY + 1
         elif facing == 0 and backing > 0:
@@ -110,7 +114,7 @@ def gather(
         else:
             break
         facing, count = 0, 0
-    return count
+    return count if side > 0.0 else -count
 
 
 @njit(cache=True, nogil=True, fastmath={"reassoc", "contract", "nsz"})
@@ -164,17 +168,18 @@ def nearest_sample(x, y, z, near, count):
 
 @njit(cache=True, nogil=True)
 def snap(
-    start, stop, vertices, outward, origin, voxel, table, first, points, normals, weights,
-    reach, inset, width, rounds, found,
+    start, stop, vertices, outward, origin, voxel, table, first, points, normals, weights, view_of,
+    reach, inset, width, rounds, beside, support,
 ):  # fmt: skip
-    """Move vertices [start, stop) onto the samples around them; `found` tells how many samples each
-    one rests on.
+    """Move vertices [start, stop) onto the samples around them.
 
-    `points`, `normals`, `weights` are sorted by bin (`first`). `outward` is rough on entry and the
-    surface's normal on return. Where all samples within `reach` face the other way, the vertex is
-    on the back of a sheet and rests on its front.
+    `points`, `normals`, `weights`, `view_of` are sorted by bin (`first`). `outward` is rough on
+    entry and the surface's normal on return. Where all samples within `reach` face the other way,
+    the vertex is on the back of a sheet and rests on its front. `support` tells how many views have
+    samples within `beside` of the vertex on its own side; -1 where it rests on nothing.
     """
-    near = np.empty((9, CAPACITY))
+    near = np.empty((10, CAPACITY))
+    last_seen = np.full(view_of.max() + 1 if len(view_of) else 1, -1, np.int64)
     planes = np.empty((3, 7))
     result = np.empty(5)
     for v in range(start, stop):
@@ -183,9 +188,9 @@ def snap(
         # The net lies about `inset` outside of the surface.
         count = gather(
             x - inset * ox, y - inset * oy, z - inset * oz, ox, oy, oz,
-            origin, voxel, table, first, points, normals, weights, reach, near,
+            origin, voxel, table, first, points, normals, weights, view_of, reach, near,
         )  # fmt: skip
-        found[v] = count
+        turned, count = count < 0, abs(count)
         result[4] = 1.0
         for step in range(rounds):
             h = width if step else 1.5 * reach
@@ -202,7 +207,8 @@ def snap(
                 # Many samples were passed over: take all of those that matter.
                 again = gather(
                     x, y, z, result[0], result[1], result[2],
-                    origin, voxel, table, first, points, normals, weights, 1.5 * width, near,
+                    origin, voxel, table, first, points, normals, weights, view_of, 1.5 * width,
+                    near,
                 )  # fmt: skip
                 count = again if again > 0 else count
             elif abs(result[3]) < 5e-4 * width:
@@ -210,7 +216,15 @@ def snap(
         result[0], result[1], result[2] = x, y, z
         if count > 3 and result[4] < SMOOTH:
             sharpen(vertices[v], near, count, voxel, inset / voxel, planes, result)
-        vertices[v, 0], vertices[v, 1], vertices[v, 2] = result[0], result[1], result[2]
+        x, y, z = result[0], result[1], result[2]
+        vertices[v, 0], vertices[v, 1], vertices[v, 2] = x, y, z
+        support[v] = -1 if count == 0 else 0
+        for s in range(0 if turned else count):
+            dx, dy, dz = near[0, s] - x, near[1, s] - y, near[2, s] - z
+            view = int(near[9, s])
+            if dx * dx + dy * dy + dz * dz <= beside * beside and last_seen[view] != v:
+                last_seen[view] = v
+                support[v] += 1
 
 
 @njit(cache=True, nogil=True)
@@ -333,14 +347,14 @@ def keep_nearest(x, y, z, limit, near, count):
     for s in range(count):
         dx, dy, dz = near[0, s] - x, near[1, s] - y, near[2, s] - z
         if dx * dx + dy * dy + dz * dz < limit:
-            for field in range(7):
+            for field in (0, 1, 2, 3, 4, 5, 6, 9):
                 near[field, kept], near[field, s] = near[field, s], near[field, kept]
             kept += 1
     return kept if kept > 3 else count
 
 
 @njit(cache=True, nogil=True)
-def settle_walls(start, stop, vertices, outward, found, w, cameras, steepest, length):
+def settle_walls(start, stop, vertices, outward, support, w, cameras, steepest, length):
     """Move vertices [start, stop) that rest on no sample to where the views' free space begins, by
     bisection.
 
@@ -349,8 +363,9 @@ def settle_walls(start, stop, vertices, outward, found, w, cameras, steepest, le
     """
     everyone = np.arange(w.shape[0])
     for v in range(start, stop):
-        if found[v] > 0:
+        if support[v] >= 0:
             continue
+        support[v] = 0
         x, y, z = vertices[v, 0], vertices[v, 1], vertices[v, 2]
         dx, dy, dz = outward[v, 0], outward[v, 1], outward[v, 2]
         inner, outer = -length, length
