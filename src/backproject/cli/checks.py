@@ -22,8 +22,8 @@ ROUNDTRIP_BYTES = 100
 """And for the round trip: slopes, the cloud and the fusion's samples."""
 SAMPLE_BYTES = 400
 """Memory for a sample of a comparison."""
-FUSION_BYTES = 700
-"""Memory of the fusion over the resolution squared: surface voxels, as measured at 256 to 1024."""
+FUSION_BYTES = 3000
+"""Memory of the fusion over the resolution squared: a ball's; a slim shape takes a third."""
 MOST_THREADS = 1024
 UNIT_RADIUS = 0.5
 """The radius of the sphere that holds the object, in its diameters."""

@@ -105,7 +105,9 @@ class RoundTrip(Common):
             result = roundtrip(
                 mesh, rig, resolution=self.resolution, threads=self.threads, progress=progress
             )
-            write_roundtrip(result, self.out, name=self.mesh.stem, progress=progress)
+            write_roundtrip(
+                result, self.out, name=self.mesh.stem, threads=self.threads, progress=progress
+            )
         report.table(f"{self.mesh.name}, there and back", result.scores.table())
         times = ", ".join(f"{stage} {spent:.2f} s" for stage, spent in result.seconds.items())
         report.say(f"{times}\nwrote {self.out}: look at {self.out / 'shapes.png'}")

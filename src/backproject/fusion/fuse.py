@@ -43,9 +43,11 @@ def fuse(
         raise InputError(f"resolution: got {resolution}, expected at least 8 voxels")
     if surface not in get_args(Surface):
         raise InputError(f"surface: got {surface!r}, expected one of {get_args(Surface)}")
+    progress("sampling the depth maps", 0.0)
     evidence = Evidence.of(views, threads=threads)
     samples = sample(views, evidence, threads=threads)
     solid = carve(evidence, samples, resolution=resolution, threads=threads, progress=progress)
+    progress("closing what nobody saw", 0.0)
     close(solid, threads=threads)
     make_well_composed(solid, threads=threads)
     mesh = extract(solid, samples, evidence, threads=threads, progress=progress)

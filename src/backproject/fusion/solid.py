@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -98,7 +99,9 @@ def carve(
     longest = step * float(np.sqrt(len(evidence.cameras)))
     surface = np.concatenate([samples.points, samples.between(longest, step)])
     kernel.mark_blocks(surface, origin, voxel, SHELL + 1.5, solid.table)
+    left = 2.0  # how many waves there will be is not known: each has half of what is left
     while True:
+        left /= 2
         begin = len(solid.blocks)
         new = np.argwhere(solid.table == kernel.QUEUED)
         if len(new) == 0:
@@ -112,7 +115,7 @@ def carve(
         fresh = solid.state[begin:]
         parallel.run(
             kernel.carve, len(new), new, *field, fresh, threads=threads,
-            on_chunk=lambda share: progress("carving", share),
+            on_chunk=_part_of(progress, 1 - left, 1 - left / 2),
         )  # fmt: skip
         beyond = np.empty((len(new), 6), np.int32)
         parallel.run(
@@ -152,6 +155,11 @@ def make_well_composed(solid: Solid, *, threads: int) -> None:
         if len(need) == 0:
             return
         solid.store_as_is(np.unique(need, axis=0))
+
+
+def _part_of(progress: Progress, begin: float, end: float) -> Callable[[float], None]:
+    """Return a listener that passes on shares of a part of the work."""
+    return lambda share: progress("carving", begin + share * (end - begin))
 
 
 def _note_neighbours(

@@ -16,7 +16,7 @@ FILES = ("cloud.ply", "mesh.ply", "scores.json", "depth.png", "shapes.png", "err
 
 
 def write_roundtrip(
-    result: RoundTrip, folder: Path, *, name: str, progress: Progress = silent
+    result: RoundTrip, folder: Path, *, name: str, threads: int = 0, progress: Progress = silent
 ) -> None:
     """Write capture, cloud, mesh, scores and pictures of a round trip to a folder, all or nothing.
 
@@ -37,9 +37,13 @@ def write_roundtrip(
         write_scores(result.scores, beside / "scores.json", seconds=result.seconds)
         progress("drawing", 0.3)
         contact_sheet(result.views, beside / "depth.png", title=name)
-        side_by_side(result.truth, result.reconstruction, beside / "shapes.png", title=name)
+        side_by_side(
+            result.truth, result.reconstruction, beside / "shapes.png", title=name, threads=threads
+        )
         progress("drawing", 0.7)
-        error_map(result.reconstruction, result.truth, beside / "error.png", title=name)
+        error_map(
+            result.reconstruction, result.truth, beside / "error.png", title=name, threads=threads
+        )
         progress("drawing", 1.0)
 
 
