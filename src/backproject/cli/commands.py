@@ -33,7 +33,8 @@ from backproject.cli.console import Reporter
 from backproject.cloud.consistency import MASK_THRESHOLD, consistent_points
 from backproject.cloud.unproject import backproject
 from backproject.errors import FileMissingError, FormatError, InputError, ReconstructionError
-from backproject.fusion.fuse import fuse
+from backproject.fusion.fuse import Surface, fuse
+from backproject.geometry.mesh import Mesh
 from backproject.geometry.rig import RigSettings
 from backproject.io.captures import CAMERAS_FILE, is_own_capture
 from backproject.io.meshes import writable_format
@@ -216,7 +217,7 @@ class Cloud(Common):
 
 @dataclass(frozen=True, kw_only=True)
 class Fuse(Common):
-    """Fuse a capture's depth maps into a closed mesh."""
+    """Fuse a capture's depth maps into a mesh."""
 
     capture: CaptureIn
     """Folder with transforms.json and depth maps."""
@@ -224,6 +225,8 @@ class Fuse(Common):
     """The mesh: .ply .obj .stl .glb .off"""
     resolution: int = 256
     """Voxels along the diameter of the scene."""
+    surface: Surface = "solid"
+    """solid: closed, what no camera saw is inferred. seen: open, only what some camera saw."""
 
     def check(self) -> None:
         """Check the resolution and the place of the mesh."""
@@ -236,11 +239,18 @@ class Fuse(Common):
         """Fuse and write the mesh."""
         with report.working(f"reading {self.capture}") as progress:
             views = load_views(self.capture)
-            mesh = fuse(views, resolution=self.resolution, threads=self.threads, progress=progress)
+            mesh = fuse(
+                views,
+                resolution=self.resolution,
+                surface=self.surface,
+                threads=self.threads,
+                progress=progress,
+            )
             progress(f"writing {self.out}", 1.0)
             mesh.save(self.out)
         report.say(
             f"wrote {self.out}: {len(mesh.vertices):,} vertices, {len(mesh.faces):,} triangles"
+            + said_of_support(mesh)
         )
 
 
@@ -290,6 +300,17 @@ class Compare(Common):
         report.table(f"{self.reconstruction.name} against {self.truth.name}", scores.table())
         if self.json:
             report.say(f"wrote {self.json}")
+
+
+def said_of_support(mesh: Mesh) -> str:
+    """Return what is to be said of the surface that no camera saw, as the end of a sentence."""
+    if mesh.support is None or (mesh.support > 0).all():
+        return "; some camera saw all of it"
+    inferred = (mesh.support[mesh.faces] == 0).any(axis=1)
+    share = float(mesh.face_areas[inferred].sum() / mesh.face_areas.sum())
+    return (
+        f"; {share:.1%} of the surface is inferred, no camera saw it (--surface seen leaves it out)"
+    )
 
 
 def demo_mesh() -> Path:
