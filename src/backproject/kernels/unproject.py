@@ -72,8 +72,9 @@ def allows(point, depth, covered, du, dv, intrinsics, pose):
     """Return whether a view leaves room for a surface at `point`: its silhouette and its depth.
 
     Asked are the 3 x 3 pixels around the projection. One pixel that knows nothing is enough, and so
-    is one whose surface, continued along its slope, is not farther than the point by more than a
-    pixel's footprint z/f. The same for the silhouette.
+    is one whose surface is not farther than the point by more than a tolerance: in inverse depth, a
+    pixel's footprint plus |du| |delta u| + |dv| |delta v| of its slopes, whichever way they lead.
+    For the silhouette, one covered pixel is enough.
     """
     x = pose[0, 0] * point[0] + pose[0, 1] * point[1] + pose[0, 2] * point[2] + pose[0, 3]
     y = pose[1, 0] * point[0] + pose[1, 1] * point[1] + pose[1, 2] * point[2] + pose[1, 3]
