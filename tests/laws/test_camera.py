@@ -177,3 +177,11 @@ def test_lists_hold_directions_or_with_distance_none_positions(tmp_path):
 def test_what_is_no_camera_is_refused(make, word):
     with pytest.raises(InputError, match=word):
         make()
+
+
+@pytest.mark.parametrize("size", [64, np.int64(64), np.int32(64), (64, 64)])
+def test_a_size_may_be_any_whole_number_or_two(size):
+    rig = Rig.looking_at([(0, 0, 2)], size=size)
+    assert (rig.width, rig.height) == (64, 64)
+    assert type(rig.width) is int
+    np.testing.assert_array_equal(rig.intrinsics, Rig.looking_at([(0, 0, 2)], size=64).intrinsics)

@@ -165,3 +165,10 @@ def test_what_cannot_be_scored_is_said():
     away = bp.Rig.looking_at([(0, 0, 50)], target=(0, 0, 60), size=16)
     with pytest.raises(bp.InputError, match="in the same coordinates"):
         bp.compare(truth, truth, views=sphere_views(0.5, away), samples=100)
+
+
+@pytest.mark.parametrize("tau", [0.01, 0.0, float("nan")])
+def test_an_f_score_that_was_not_measured_is_refused(tau):
+    scores = bp.compare(sphere(splits=2), sphere(splits=2), samples=1000, threads=1)
+    with pytest.raises(bp.InputError, match=r"tau.*0\.001, 0\.0025, 0\.005"):
+        scores.f_score(tau)

@@ -12,6 +12,7 @@ import pytest
 
 import backproject as bp
 from backproject.fusion.evidence import Evidence
+from backproject.kernels import blocks
 from backproject.kernels.field import clearance
 
 RIG = bp.Rig.looking_at([(0.3, -0.4, 2.0)], target=(0.1, 0.1, 0.0), size=(24, 16), fov_deg=50.0)
@@ -152,6 +153,47 @@ def test_a_fused_block_is_judged_as_its_corners_are_one_by_one():
                 assert corner == (0 if best > CLEARANCE * solid.voxel else 1)
                 checked += 1
     assert checked > 1000
+
+
+@pytest.mark.parametrize("size", [(9, 13), (13, 9), (9, 9), (5, 6), (12, 8)], ids=str)
+def test_a_ball_is_skipped_or_freed_at_once_only_if_all_its_points_agree(size):
+    # At the right and bottom border too: there one column may begin a tile of its own. Depths are
+    # flat or jump, so that a margin along the ray is one across the surface.
+    width, height = size
+    rng = np.random.default_rng(width)
+    rig = bp.Rig.looking_at([(0.3, -0.4, 2.0)], size=size, fov_deg=50.0)
+    skipped = freed = 0
+    for _ in range(60):
+        depth = np.full((height, width), rng.choice([0.8, 2.0, np.inf]))
+        depth[:, -1] = rng.choice([0.8, 2.0, np.inf])
+        depth[-1] = rng.choice([0.8, 2.0, np.inf])
+        known = evidence(depth, rig)
+        for _ in range(40):
+            pixel = rng.uniform((width - 3, height - 3), (width, height))
+            center = rig[0].unproject(pixel, rng.uniform(0.5, 2.8))
+            radius = rng.uniform(0.01, 0.15)
+            directions = rng.normal(size=(24, 3))
+            directions /= np.linalg.norm(directions, axis=1, keepdims=True)
+            points = center + radius * directions * rng.random((24, 1)) ** (1 / 3)
+            chosen = np.empty(1, np.int64)
+            count = blocks.judges(
+                known.inverse_depth, known.tiles, known.cameras, *center, radius, 0.02, chosen
+            )
+            everyone = np.zeros(1, np.int64)
+            free = [
+                blocks.is_free(
+                    known.inverse_depth, known.cameras, known.steepest, *point, 0.02, everyone, 1
+                )
+                for point in points
+            ]
+            if count == 0:
+                assert not any(free)
+                skipped += 1
+            elif count < 0:
+                assert all(free)
+                freed += 1
+    assert skipped > 20
+    assert freed > 20
 
 
 def test_compiled_and_plain_clearance_agree():

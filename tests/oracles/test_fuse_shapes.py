@@ -125,6 +125,15 @@ def test_a_sphere_comes_back_within_a_thousandth_of_a_pixel():
     assert np.abs(error).max() < 1e-2 * footprint(SMALL)
 
 
+@pytest.mark.parametrize("size", [256, 384])
+def test_more_pixels_than_a_vertex_can_weigh_cost_no_accuracy(size):
+    # Hundreds of samples around each vertex: finer pixels may only bring the mesh nearer.
+    rig = bp.Rig.dodecahedron(size=size)
+    error = np.linalg.norm(bp.fuse(sphere_views(0.4, rig), resolution=64).vertices, axis=1) - 0.4
+    assert np.abs(error).mean() < 1e-3 * footprint(rig)
+    assert np.abs(error).max() < 1e-2 * footprint(rig)
+
+
 def test_a_torus_comes_back_within_a_hundredth_of_a_pixel():
     mesh = bp.fuse(traced(torus, SMALL), resolution=96)
     error = torus(mesh.vertices)

@@ -1,0 +1,98 @@
+"""Work spread over threads: all of it once, the same whatever their number, and stopped as one."""
+
+import threading
+import time
+
+import numpy as np
+import pytest
+
+from backproject.kernels import parallel
+
+
+@pytest.mark.parametrize("listened", [False, True])
+@pytest.mark.parametrize("count", [0, 1, 7, 1000])
+@pytest.mark.parametrize("threads", [0, 1, 2, 5])
+def test_every_item_is_worked_on_once_on_any_number_of_threads(threads, count, listened):
+    times = np.zeros(count, int)
+    heard = []
+
+    def kernel(start, stop, values):
+        values[start:stop] += 1
+
+    parallel.run(kernel, count, times, threads=threads, on_chunk=heard.append if listened else None)
+    assert (times == 1).all()
+    if listened:
+        assert heard == sorted(heard)
+        assert heard[-1] == 1.0
+
+
+@pytest.mark.parametrize("failure", [ValueError("here"), KeyboardInterrupt(), SystemExit(3)])
+@pytest.mark.parametrize("threads", [1, 2, 4])
+def test_a_failure_stops_the_rest_and_is_raised_here(threads, failure):
+    started, at_work = [], []
+
+    def kernel(start, stop):
+        started.append((start, stop))
+        if len(started) == 1:
+            raise failure
+        at_work.append(start)
+        time.sleep(0.1)  # long enough for the failure to be noted
+        at_work.remove(start)
+
+    with pytest.raises(type(failure)) as caught:
+        parallel.run(kernel, 1000, threads=threads, chunks_per_thread=50, on_chunk=lambda _: None)
+    assert caught.value is failure
+    assert len(started) <= threads  # of 16 or more: those that had begun
+    assert at_work == []  # nobody goes on behind the caller's back
+
+
+def test_the_first_failure_of_a_helper_reaches_the_caller():
+    caller = threading.get_ident()
+    helper_failed = threading.Event()
+
+    def kernel(_start, _stop):
+        if threading.get_ident() == caller:
+            helper_failed.wait(10)
+            return
+        helper_failed.set()
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        parallel.run(kernel, 100, threads=2)
+    assert helper_failed.is_set()
+
+
+def test_a_listener_that_raises_stops_the_work():
+    started = []
+
+    def refuse(_):
+        raise RuntimeError("no more")
+
+    with pytest.raises(RuntimeError, match="no more"):
+        parallel.run(lambda start, _: started.append(start), 100, threads=1, on_chunk=refuse)
+    assert started == [0]
+
+
+def test_ctrl_c_while_the_caller_waits_lets_no_helper_go_on(monkeypatch):
+    # The caller's own ranges are done; it is interrupted while it joins the helper.
+    caller, join, joined = threading.get_ident(), threading.Thread.join, []
+    helper_began, finished = threading.Event(), []
+
+    def interrupted(thread, timeout=None):
+        joined.append(thread)
+        if len(joined) == 1:
+            raise KeyboardInterrupt
+        join(thread, timeout)
+
+    def kernel(start, _stop):
+        if threading.get_ident() == caller:
+            helper_began.wait(10)
+        else:
+            helper_began.set()
+            time.sleep(0.2)
+        finished.append(start)
+
+    monkeypatch.setattr(threading.Thread, "join", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        parallel.run(kernel, 2, threads=2)
+    assert sorted(finished) == [0, 1]
