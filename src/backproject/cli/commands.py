@@ -227,6 +227,8 @@ class Fuse(Common):
     """Voxels along the diameter of the scene."""
     surface: Surface = "solid"
     """solid: closed, what no camera saw is inferred. seen: open, only what some camera saw."""
+    noise: float | None = None
+    """Standard deviation of depth, in the capture's units; by default estimated from the views."""
 
     def check(self) -> None:
         """Check the resolution and the place of the mesh."""
@@ -243,6 +245,7 @@ class Fuse(Common):
                 views,
                 resolution=self.resolution,
                 surface=self.surface,
+                noise=self.noise,
                 threads=self.threads,
                 progress=progress,
             )

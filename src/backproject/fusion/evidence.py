@@ -13,12 +13,16 @@ from backproject.geometry.views import ViewSet
 from backproject.kernels import parallel
 from backproject.kernels.blocks import TILE, summarise
 from backproject.kernels.field import UNMEASURED
-from backproject.kernels.samples import fill_gaps, judge_samples, weigh_samples
+from backproject.kernels.samples import fill_gaps, judge_samples, measure_gaps, weigh_samples
 from backproject.kernels.slopes import slope_rows
 from backproject.kernels.unproject import unproject_rows
 
 STEEPEST_TANGENT = 10.0
 """A surface seen at more than this (84 degrees) is taken for a jump in depth."""
+NOISE_SAMPLES = 4000
+"""How many samples are asked how far the views disagree."""
+NOISE_PIXELS = 3.0
+"""Gaps of more than so many pixels' footprints are of another surface."""
 TOLERANCE_PIXELS = 2.0
 """By how many pixels' footprints a view must disagree with a sample to speak against it."""
 
@@ -78,10 +82,11 @@ class Samples:
     weights: NDArray[np.float64]
     view_of: NDArray[np.int32]
     footprint: float
+    noise: float
     between: Callable[[float, float], NDArray[np.float64]]
 
 
-def sample(views: ViewSet, evidence: Evidence, *, threads: int) -> Samples:
+def sample(views: ViewSet, evidence: Evidence, *, noise: float | None, threads: int) -> Samples:
     """Return the depth pixels that the views do not contradict, as samples of the surface.
 
     Dropped are pixels that other views outvote by two (by one, if there are no more than three),
@@ -121,6 +126,9 @@ def sample(views: ViewSet, evidence: Evidence, *, threads: int) -> Samples:
             f"depth: none of {count} pixels continues into a neighbour or agrees with another view;"
             " are the cameras in the order of the images, and is depth planar z in scene units?"
         )
+    if noise is None:
+        frontal = np.flatnonzero(kept & (weights > 0.5))
+        noise = _noise(points, normals, view_of, frontal, evidence)
     footprint = evidence.pixel * float(np.median(depth[np.isfinite(depth)]))
 
     def between(longest: float, step: float) -> NDArray[np.float64]:
@@ -141,7 +149,9 @@ def sample(views: ViewSet, evidence: Evidence, *, threads: int) -> Samples:
         nobody, unknown = np.full(len(filled), -1, np.int32), np.zeros_like(filled)
         return filled[_votes(filled, unknown, nobody, evidence, threads)[0] > 0]
 
-    return Samples(points[kept], normals[kept], weights[kept], view_of[kept], footprint, between)
+    return Samples(
+        points[kept], normals[kept], weights[kept], view_of[kept], footprint, noise, between
+    )
 
 
 def _votes(
@@ -159,6 +169,31 @@ def _votes(
         threads=threads,
     )  # fmt: skip
     return votes, confirmed
+
+
+def _noise(
+    points: NDArray[np.float64],
+    normals: NDArray[np.float64],
+    view_of: NDArray[np.int32],
+    frontal: NDArray[np.int64],
+    evidence: Evidence,
+) -> float:
+    """Return the standard deviation of depth, along the normal, by how far the views disagree.
+
+    A sample's gap to the depth map of another view has the variance of a pixel and of the mean of
+    four, by bilinear weights 4/9 of a pixel's on average. The median tells it apart from what does
+    not belong; only gaps on the near side are asked for, the others are alike.
+    """
+    chosen = frontal[:: max(1, len(frontal) // NOISE_SAMPLES)]
+    gaps = np.empty((len(chosen), len(evidence.cameras)))
+    if len(chosen):
+        limit = NOISE_PIXELS * evidence.pixel
+        parallel.run(
+            measure_gaps, len(chosen), chosen, evidence.inverse_depth, evidence.cameras,
+            evidence.centers, evidence.steepest, points, normals, view_of, limit, gaps,
+        )  # fmt: skip
+    found = gaps[np.isfinite(gaps)]
+    return float(np.median(found)) / 0.6745 / np.sqrt(13 / 9) if len(found) else 0.0
 
 
 def _within_reach(

@@ -21,6 +21,7 @@ def fuse(
     *,
     resolution: int = 256,
     surface: Surface = "solid",
+    noise: float | None = None,
     threads: int = 0,
     progress: Progress = silent,
 ) -> Mesh:
@@ -28,24 +29,27 @@ def fuse(
 
     `surface` is "solid", a closed 2-manifold, or "seen", the part of it that some view saw, open
     elsewhere. `mesh.support` tells how many views saw each vertex; where it is 0, the solid is only
-    inferred.
+    inferred. `noise` is the standard deviation of depth in scene units; by default it is estimated
+    from how far the views disagree.
 
     `resolution` is the number of voxels along the diameter of the scene. What any view sees through
     is outside; what no view sees is inside, unless it takes more unsupported surface to close it
     than to leave it open. docs/fusion.md tells the method.
 
     Raises:
-        InputError: a resolution under 8, or a surface of no known name.
+        InputError: a resolution under 8, a surface of no known name, or negative noise.
         ReconstructionError: the views hold no depth, or contradict each other everywhere.
 
     """
     if resolution < 8:
         raise InputError(f"resolution: got {resolution}, expected at least 8 voxels")
+    if noise is not None and not 0 <= noise < float("inf"):
+        raise InputError(f"noise: got {noise}, expected 0 or more, in scene units")
     if surface not in get_args(Surface):
         raise InputError(f"surface: got {surface!r}, expected one of {get_args(Surface)}")
     progress("sampling the depth maps", 0.0)
     evidence = Evidence.of(views, threads=threads)
-    samples = sample(views, evidence, threads=threads)
+    samples = sample(views, evidence, noise=noise, threads=threads)
     solid = carve(evidence, samples, resolution=resolution, threads=threads, progress=progress)
     progress("closing what nobody saw", 0.0)
     close(solid, threads=threads)

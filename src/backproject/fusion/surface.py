@@ -19,10 +19,16 @@ diagonal, and as much to the side.
 """
 REACH_PIXELS = 1.6
 """The same where pixels are wider than voxels: to the neighbouring samples of one view."""
-WIDTH_PIXELS = 1.1
+WIDTH_PIXELS = 0.9
 """How far samples count around the vertex in its last steps. Twenty views put about seven samples
 on a pixel's footprint.
 """
+WIDER, WIDEST = 8.0, 3.0
+"""How much farther they count per footprint of noise, and at most: more of them average it out."""
+EXACT = 0.04
+"""Noise, in footprints, that exact views of a curved shape seem to have, between their pixels."""
+DOUBT = 0.05
+"""Noise, in footprints, at which a sample's own normal, a difference of depths, is half trusted."""
 ROUNDS = 5
 BESIDE = 1.5
 """How many voxels or pixels from a vertex a sample still supports it, whichever are wider."""
@@ -44,12 +50,15 @@ def extract(
     vertices, outward, quads = _net(solid, threads=threads)
     first, order = _sorted_into_bins(solid, samples)
     reach = max(REACH_VOXELS * solid.voxel, REACH_PIXELS * samples.footprint)
+    noise = max(0.0, samples.noise / samples.footprint - EXACT)
+    width = WIDTH_PIXELS * min(1 + WIDER * noise, WIDEST) * samples.footprint
+    trust = 1 / (1 + (noise / DOUBT) ** 2)
     support = np.empty(len(vertices), np.int32)
     parallel.run(
         snap.snap, len(vertices), vertices, outward, solid.origin, solid.voxel, solid.table, first,
         samples.points[order], samples.normals[order], samples.weights[order],
-        samples.view_of[order], reach, SHELL * solid.voxel, WIDTH_PIXELS * samples.footprint,
-        ROUNDS, BESIDE * max(solid.voxel, samples.footprint), support,
+        samples.view_of[order], reach, SHELL * solid.voxel, width, trust, ROUNDS,
+        BESIDE * max(solid.voxel, samples.footprint), support,
         threads=threads, on_chunk=lambda share: progress("fitting the surface", share),
     )  # fmt: skip
     parallel.run(

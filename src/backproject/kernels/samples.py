@@ -3,7 +3,7 @@
 import numpy as np
 from numba import njit
 
-from backproject.kernels.field import UNMEASURED, column_in, depth_in, row_in
+from backproject.kernels.field import UNMEASURED, column_in, depth_in, height_over, row_in
 
 STEEP = 4.0
 """Footprints between neighbouring pixels beyond which a surface is too steep to be filled in."""
@@ -167,3 +167,28 @@ def fill_gaps(
                     count += 1
         if points.shape[0] == 0:
             first[item] = count
+
+
+@njit(cache=True, nogil=True)
+def measure_gaps(
+    start, stop, chosen, w, cameras, centers, steepest, points, normals, view_of, limit, gaps
+):  # fmt: skip
+    """Fill `gaps` (M, N): how far samples `chosen` (M,) lie before the surface another view saw.
+
+    nan where they do not, where the view looks at the surface from less than 60 degrees, or saw
+    another surface: one more than `limit` times the depth away.
+    """
+    for m in range(start, stop):
+        k = chosen[m]
+        x, y, z = points[k, 0], points[k, 1], points[k, 2]
+        for view in range(w.shape[0]):
+            gaps[m, view] = np.nan
+            dx, dy, dz = centers[view, 0] - x, centers[view, 1] - y, centers[view, 2] - z
+            facing = normals[k, 0] * dx + normals[k, 1] * dy + normals[k, 2] * dz
+            square = facing * facing / (dx * dx + dy * dy + dz * dz)
+            if view == view_of[k] or facing < 0.0 or square < 0.25:
+                continue
+            height, squared = height_over(w, view, cameras[view], x, y, z, steepest)
+            gap = height / np.sqrt(squared)
+            if 0.0 < gap < limit * depth_in(cameras[view], x, y, z):
+                gaps[m, view] = gap

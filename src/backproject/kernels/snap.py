@@ -118,7 +118,7 @@ def gather(
 
 
 @njit(cache=True, nogil=True, fastmath={"reassoc", "contract", "nsz"})
-def step_to_surface(x, y, z, h, near, count, result):
+def step_to_surface(x, y, z, h, trust, near, count, result):
     """Fill `result` with the normal and the shift along it that bring (x, y, z) onto the samples,
     and, in its fifth place, the length of the mean normal; return whether any counted.
 
@@ -147,11 +147,12 @@ def step_to_surface(x, y, z, h, near, count, result):
     nx /= length
     ny /= length
     nz /= length
-    # the sum of bump (n_i + n) . d over that of bump (n_i + n) . n
+    # the sum of bump (trust (n_i + n) + 2 (1 - trust) n) . d over the same with n in place of d
     result[0] = nx
     result[1] = ny
     result[2] = nz
-    result[3] = (rise + cx * nx + cy * ny + cz * nz) / (weight + length)
+    above = trust * rise + (2.0 - trust) * (cx * nx + cy * ny + cz * nz)
+    result[3] = above / (trust * length + (2.0 - trust) * weight)
     result[4] = length / weight
     return True
 
@@ -169,7 +170,7 @@ def nearest_sample(x, y, z, near, count):
 @njit(cache=True, nogil=True)
 def snap(
     start, stop, vertices, outward, origin, voxel, table, first, points, normals, weights, view_of,
-    reach, inset, width, rounds, beside, support,
+    reach, inset, width, trust, rounds, beside, support,
 ):  # fmt: skip
     """Move vertices [start, stop) onto the samples around them.
 
@@ -179,6 +180,7 @@ def snap(
     samples within `beside` of the vertex on its own side; -1 where it rests on nothing.
     """
     near = np.empty((10, CAPACITY))
+    kept = max(1.5 * width, beside)
     last_seen = np.full(view_of.max() + 1 if len(view_of) else 1, -1, np.int64)
     planes = np.empty((3, 7))
     result = np.empty(5)
@@ -195,20 +197,19 @@ def snap(
         for step in range(rounds):
             h = width if step else 1.5 * reach
             h = np.sqrt(h * h + nearest_sample(x, y, z, near, count))
-            if not step_to_surface(x, y, z, h, near, count, result):
+            if not step_to_surface(x, y, z, h, trust, near, count, result):
                 break
             x += result[3] * result[0]
             y += result[3] * result[1]
             z += result[3] * result[2]
             outward[v, 0], outward[v, 1], outward[v, 2] = result[0], result[1], result[2]
             if step == 0 and count < CAPACITY // 2:
-                count = keep_nearest(x, y, z, 2.0 * width * width, near, count)
+                count = keep_nearest(x, y, z, kept * kept, near, count)
             elif step == 0:
                 # Many samples were passed over: take all of those that matter.
                 again = gather(
                     x, y, z, result[0], result[1], result[2],
-                    origin, voxel, table, first, points, normals, weights, view_of, 1.5 * width,
-                    near,
+                    origin, voxel, table, first, points, normals, weights, view_of, kept, near,
                 )  # fmt: skip
                 count = again if again > 0 else count
             elif abs(result[3]) < 5e-4 * width:
