@@ -41,7 +41,34 @@ def backproject(views: bp.ViewSet, resolution: int = 256) -> bp.Mesh:
     return bp.fuse(views, resolution=resolution)
 
 
-METHODS: dict[str, Fuse] = {"backproject": backproject, **peers.METHODS}
+def seen(views: bp.ViewSet, resolution: int = 256) -> bp.Mesh:
+    """Return the part of it that some camera saw."""
+    return bp.fuse(views, resolution=resolution, surface="seen")
+
+
+METHODS: dict[str, Fuse] = {"backproject": backproject, "seen": seen, **peers.METHODS}
+
+
+def quantised(views: bp.ViewSet) -> bp.ViewSet:
+    """Return the views as the paper's 8-bit images hold them: z = 2 - I / 255, white is near."""
+    depth = views.depth.copy()
+    hit = np.isfinite(depth)
+    depth[hit] = 2 - np.clip(np.round(255 * (2 - depth[hit])), 1, 255) / 255
+    return bp.ViewSet(depth, views.rig)
+
+
+def noisy(views: bp.ViewSet) -> bp.ViewSet:
+    """Return the views with Gaussian noise of half a pixel's footprint along the optical axis."""
+    half = 0.5 * 1.5 / views.rig.intrinsics[0, 0, 0]
+    noise = np.random.default_rng(0).normal(0, half, views.depth.shape)
+    return bp.ViewSet(views.depth + noise.astype(np.float32), views.rig)
+
+
+DEPTHS: dict[str, Callable[[bp.ViewSet], bp.ViewSet]] = {
+    "exact": lambda views: views,
+    "8bit": quantised,
+    "noisy": noisy,
+}
 
 
 def main() -> None:
@@ -53,7 +80,12 @@ def main() -> None:
     earlier = json.loads(Path(options.reuse).read_text()) if options.reuse else {"meshes": []}
     results: dict[str, Any] = {
         "command": " ".join(["python -m benchmarks.compare_peers", *sys.argv[1:]]),
-        "settings": {"size": options.size, "views": 20, "resolution": options.resolution},
+        "settings": {
+            "size": options.size,
+            "views": 20,
+            "resolution": options.resolution,
+            "depth": options.depth,
+        },
         "machine": describe_machine(),
         "meshes": [],
     }
@@ -106,6 +138,7 @@ def measure(
     truth = bp.normalize(bp.Mesh.load(path)).mesh
     rig = bp.Rig.dodecahedron(size=options.size)
     views = bp.render(truth, rig)
+    given = DEPTHS[options.depth](views)
     row: dict[str, Any] = {
         "mesh": path.stem,
         "faces": len(truth.faces),
@@ -114,7 +147,7 @@ def measure(
         "methods": {},
     }
     for name in options.methods:
-        result = run_method(METHODS[name], name not in warm, views, truth, options)
+        result = run_method(METHODS[name], name not in warm, views, given, truth, options)
         warm.add(name)
         row["methods"][name] = result
         console.print(f"{path.stem:24} {name:12} {_in_short(result)}", highlight=False)
@@ -122,13 +155,21 @@ def measure(
 
 
 def run_method(
-    method: Fuse, cold: bool, views: bp.ViewSet, truth: bp.Mesh, options: argparse.Namespace
+    method: Fuse,
+    cold: bool,
+    views: bp.ViewSet,
+    given: bp.ViewSet,
+    truth: bp.Mesh,
+    options: argparse.Namespace,
 ) -> dict[str, Any]:
-    """Return a method's seconds and scores on the views, or the error that it ended with."""
+    """Return a method's seconds and scores on the views as `given`, or the error it ended with.
+
+    What was seen of the truth is judged by the exact `views`.
+    """
     try:
         if cold:
-            method(views, options.resolution)
-        seconds, mesh = timed(lambda: method(views, options.resolution), options.repeat)
+            method(given, options.resolution)
+        seconds, mesh = timed(lambda: method(given, options.resolution), options.repeat)
         scores = bp.compare(mesh, truth, views=views).to_dict()
     except Exception as error:
         return {"error": f"{type(error).__name__}: {error}"}
@@ -241,7 +282,7 @@ def to_markdown(results: dict[str, Any]) -> str:
         f"    {results['command']}",
         "",
         f"{results['settings']['views']} views of {results['settings']['size']} px, resolution"
-        f" {results['settings']['resolution']}; distances in the shape's diameters"
+        f" {results['settings']['resolution']}, {results['settings']['depth']} depth; distances in the shape's diameters"
         " (docs/scores.md).",
         ", ".join(f"{key} {value}" for key, value in results["machine"].items()) + ".",
         "Bold: the best of the row.",
@@ -347,6 +388,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("meshes", nargs="*", help="files or folders (default: the shared meshes)")
     parser.add_argument("--size", type=int, default=224, help="side of the images in pixels")
     parser.add_argument("--resolution", type=int, default=256, help="voxels along the diameter")
+    parser.add_argument("--depth", choices=DEPTHS, default="exact", help="what the methods get")
     parser.add_argument("--methods", nargs="+", choices=METHODS, default=list(METHODS))
     parser.add_argument("--repeat", type=int, default=3, help="timed runs, while they are short")
     parser.add_argument("--reuse", metavar="JSON", help="take the other methods' rows from here")

@@ -122,6 +122,7 @@ def carve(
             kernel.look_beyond, len(new), new, *field, solid.table, fresh, beyond, threads=threads
         )
         _note_neighbours(solid.table, new, beyond)
+    progress("carving", 1.0)
     _settle(solid.table)
     return solid
 
