@@ -281,9 +281,10 @@ def to_markdown(results: dict[str, Any]) -> str:
         "",
         f"    {results['command']}",
         "",
-        f"{results['settings']['views']} views of {results['settings']['size']} px, resolution"
-        f" {results['settings']['resolution']}, {results['settings']['depth']} depth; distances in the shape's diameters"
-        " (docs/scores.md).",
+        "{views} views of {size} px, resolution {resolution}, {depth} depth;".format_map(
+            results["settings"]
+        ),
+        "distances in the shape's diameters (docs/scores.md).",
         ", ".join(f"{key} {value}" for key, value in results["machine"].items()) + ".",
         "Bold: the best of the row.",
     ]

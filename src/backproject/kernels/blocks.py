@@ -82,8 +82,8 @@ def judges(w, tiles, cameras, x, y, z, radius, margin, chosen):
     """List in `chosen` the views that could call a point within `radius` of (x, y, z) free, and
     return how many there are.
 
-    Returns -1 - view if that view calls all of them free, by `margin` along its axis. A view that sees a surface before the
-    whole ball, or does not see the ball at all, has nothing to say about it.
+    Returns -1 - view if that view calls all of them free, by `margin` along its axis. A view that
+    sees a surface before the     whole ball, or does not see the ball at all, has nothing to say about it.
     """
     count = 0
     height, width = w.shape[1], w.shape[2]
