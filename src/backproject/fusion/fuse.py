@@ -50,9 +50,11 @@ def fuse(
     progress("sampling the depth maps", 0.0)
     evidence = Evidence.of(views, threads=threads)
     samples = sample(views, evidence, noise=noise, threads=threads)
+    progress("sampling the depth maps", 1.0)
     solid = carve(evidence, samples, resolution=resolution, threads=threads, progress=progress)
     progress("closing what nobody saw", 0.0)
     close(solid, threads=threads)
     make_well_composed(solid, threads=threads)
+    progress("closing what nobody saw", 1.0)
     mesh = extract(solid, samples, evidence, threads=threads, progress=progress)
     return seen_part(mesh) if surface == "seen" else mesh

@@ -83,7 +83,7 @@ def judges(w, tiles, cameras, x, y, z, radius, margin, chosen):
     return how many there are.
 
     Returns -1 - view if that view calls all of them free, by `margin` along its axis. A view that
-    sees a surface before the     whole ball, or does not see the ball at all, has nothing to say about it.
+    sees a surface before the whole ball, or does not see the ball at all, has nothing to say.
     """
     count = 0
     height, width = w.shape[1], w.shape[2]
