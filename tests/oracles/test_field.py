@@ -129,7 +129,7 @@ def test_a_fused_block_is_judged_as_its_corners_are_one_by_one():
     depth[:, 5:12, 5:12] = 1.4
     views = bp.ViewSet(depth, rig)
     known = Evidence.of(views, threads=1)
-    samples = sample(views, known, threads=1)
+    samples = sample(views, known, noise=None, threads=1)
     solid = carve(known, samples, resolution=24, threads=1, progress=silent)
     low, high = samples.points.min(axis=0), samples.points.max(axis=0)
     checked = 0

@@ -57,7 +57,8 @@ def extract(
     parallel.run(
         snap.snap, len(vertices), vertices, outward, solid.origin, solid.voxel, solid.table, first,
         samples.points[order], samples.normals[order], samples.weights[order],
-        samples.view_of[order], reach, SHELL * solid.voxel, width, trust, ROUNDS,
+        samples.view_of[order], reach, SHELL * solid.voxel,
+        max(1.5 * width, REACH_PIXELS * samples.footprint), width, trust, ROUNDS,
         BESIDE * max(solid.voxel, samples.footprint), support,
         threads=threads, on_chunk=lambda share: progress("fitting the surface", share),
     )  # fmt: skip

@@ -170,7 +170,7 @@ def nearest_sample(x, y, z, near, count):
 @njit(cache=True, nogil=True)
 def snap(
     start, stop, vertices, outward, origin, voxel, table, first, points, normals, weights, view_of,
-    reach, inset, width, trust, rounds, beside, support,
+    reach, inset, kept, width, trust, rounds, beside, support,
 ):  # fmt: skip
     """Move vertices [start, stop) onto the samples around them.
 
@@ -180,7 +180,6 @@ def snap(
     samples within `beside` of the vertex on its own side; -1 where it rests on nothing.
     """
     near = np.empty((10, CAPACITY))
-    kept = max(1.5 * width, beside)
     last_seen = np.full(view_of.max() + 1 if len(view_of) else 1, -1, np.int64)
     planes = np.empty((3, 7))
     result = np.empty(5)
