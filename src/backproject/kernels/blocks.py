@@ -21,10 +21,7 @@ Odd is solid.
 
 @njit(cache=True, nogil=True)
 def mark_blocks(points, origin, voxel, reach, table):
-    """Queue every block that holds a corner within `reach` voxels of a point, and return how many
-    there are.
-    """
-    count = 0
+    """Queue every block that holds a corner within `reach` voxels of a point."""
     for k in range(points.shape[0]):
         gx = (points[k, 0] - origin[0]) / voxel
         gy = (points[k, 1] - origin[1]) / voxel
@@ -34,8 +31,6 @@ def mark_blocks(points, origin, voxel, reach, table):
                 for bz in range(int(gz - reach) >> 3, (int(gz + reach) >> 3) + 1):
                     if table[bx, by, bz] == UNKNOWN:
                         table[bx, by, bz] = QUEUED
-                        count += 1
-    return count
 
 
 @njit(cache=True, nogil=True)
