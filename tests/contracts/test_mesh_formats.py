@@ -54,6 +54,46 @@ def test_text_and_ply_keep_every_digit_and_every_index(suffix, seed, size, tmp_p
 
 
 @pytest.mark.parametrize("suffix", WRITTEN)
+def test_ply_alone_keeps_how_many_views_saw_each_vertex(suffix, tmp_path):
+    support = np.array([0, 1, 20, 0, 3, 2**31 - 1])
+    write_mesh(Mesh(OCTAHEDRON.vertices, OCTAHEDRON.faces, support), tmp_path / f"mesh{suffix}")
+    again = read_mesh(tmp_path / f"mesh{suffix}").support
+    if suffix == ".ply":
+        np.testing.assert_array_equal(again, support)
+    else:
+        assert again is None
+
+
+def test_a_mesh_without_support_comes_back_without(tmp_path):
+    write_mesh(OCTAHEDRON, tmp_path / "mesh.ply")
+    assert read_mesh(tmp_path / "mesh.ply").support is None
+
+
+@pytest.mark.parametrize(
+    ("kind", "values", "wanted"),
+    [
+        ("uchar", "4 0 255", [4, 0, 255]),
+        ("double", "4 0 7", [4, 0, 7]),
+        # another's numbers of the same name: not counts of views
+        ("float", "0.5 0 1", None),
+        ("int", "-1 0 1", None),
+        ("float", "nan 0 1", None),
+        ("double", "4294967296 0 1", None),
+        ("list uchar int", "1;0 1;0 1;0", None),
+    ],
+)
+def test_support_in_other_types_is_read_and_other_meanings_are_not(kind, values, wanted, tmp_path):
+    extra = [value.replace(";", " ") for value in values.split()]
+    rows = [f"{row} {more}" for row, more in zip(("0 0 0", "1 0 0", "0 1 0"), extra, strict=True)]
+    text = ply(vertices="\n".join(rows) + "\n")
+    text = text.replace("float z\n", f"float z\nproperty {kind} support\n")
+    (tmp_path / "theirs.ply").write_text(text)
+    mesh = read_mesh(tmp_path / "theirs.ply")
+    assert (None if mesh.support is None else mesh.support.tolist()) == wanted
+    assert mesh.face_areas.tolist() == [0.5]
+
+
+@pytest.mark.parametrize("suffix", WRITTEN)
 def test_faces_without_area_are_kept_and_nothing_is_printed(suffix, tmp_path, capfd, caplog):
     caplog.set_level(logging.CRITICAL)
     mesh = Mesh(OCTAHEDRON.vertices, np.concatenate([OCTAHEDRON.faces, [(0, 0, 1), (2, 2, 2)]]))

@@ -20,13 +20,18 @@ from backproject.io.ply import read_ply_mesh, write_ply_mesh
 from backproject.io.polygons import Polygons, triangulate
 from backproject.io.scenes import read_scene, write_scene
 
+_Plain = tuple[NDArray[np.float64], Polygons]
+_Supported = tuple[NDArray[np.float64], Polygons, NDArray[np.int32] | None]
+
 
 @dataclass(frozen=True)
 class MeshFormat:
-    """A mesh format: `read` gives vertices and polygons as in the file, `write` may be missing."""
+    """A mesh format: `read` gives vertices, polygons and, if the format holds it, support as in the
+    file; `write` may be missing.
+    """
 
     name: str
-    read: Callable[[Path], tuple[NDArray[np.float64], Polygons]]
+    read: Callable[[Path], _Plain | _Supported]
     write: Callable[[Mesh, Path], None] | None
 
 
@@ -48,7 +53,8 @@ def read_mesh(path: str | PathLike[str]) -> Mesh:
 
     All objects of the file together, with their transforms. Polygons are ear-clipped
     (`polygons.triangulate`). Vertices and faces keep their number and order, but for STL and GLB,
-    where vertices at exactly the same place become one.
+    where vertices at exactly the same place become one. `support` comes back from the PLY files
+    that `write_mesh` made of a fused mesh; it is None otherwise.
 
     Raises:
         FileMissingError: no such file.
@@ -73,20 +79,24 @@ def read_mesh(path: str | PathLike[str]) -> Mesh:
         ) from error
 
 
-def _checked(vertices: NDArray[np.float64], polygons: Polygons) -> Mesh:
+def _checked(
+    vertices: NDArray[np.float64],
+    polygons: Polygons,
+    support: NDArray[np.int32] | None = None,
+) -> Mesh:
     if not len(polygons.sizes):
         raise ValueError(f"{len(vertices)} vertices and no faces")
     bad = int((~np.isfinite(vertices).all(axis=1)).sum())
     if bad:
         raise ValueError(f"{bad} of {len(vertices)} vertices hold nan or infinite numbers")
-    return Mesh(vertices, triangulate(vertices, polygons))
+    return Mesh(vertices, triangulate(vertices, polygons), support)
 
 
 def write_mesh(mesh: Mesh, path: str | PathLike[str]) -> None:
     """Write a .ply, .obj, .stl, .off or .glb file, by suffix, whole or not at all.
 
     PLY and STL are binary. PLY, OBJ and OFF keep the float64 vertices exactly; STL and GLB hold
-    float32.
+    float32. Only PLY keeps `support`: the others lose which part of the surface was seen.
 
     Raises:
         FormatError: a suffix that cannot be written.

@@ -183,8 +183,10 @@ def write_ply(
     path.write_bytes("\n".join([*header, "end_header\n"]).encode() + body)
 
 
-def read_ply_mesh(path: Path) -> tuple[NDArray[np.float64], Polygons]:
-    """Return vertices (V, 3) as in the file, and polygons.
+def read_ply_mesh(
+    path: Path,
+) -> tuple[NDArray[np.float64], Polygons, NDArray[np.int32] | None]:
+    """Return vertices (V, 3) as in the file, polygons, and `support` (V,) if it is there.
 
     Raises:
         ValueError: as `read_ply`, or no x, y, z, or no faces.
@@ -198,7 +200,19 @@ def read_ply_mesh(path: Path) -> tuple[NDArray[np.float64], Polygons]:
     loops = face.get("vertex_indices", face.get("vertex_index"))
     if not isinstance(loops, Lists):
         raise ValueError("no faces with vertex_indices")
-    return vertices, Polygons(loops.values.astype(np.int64), loops.sizes)
+    polygons = Polygons(loops.values.astype(np.int64), loops.sizes)
+    return vertices, polygons, _support_of(elements["vertex"])
+
+
+def _support_of(vertex: Mapping[str, Column]) -> NDArray[np.int32] | None:
+    """Return the numbers of views (V,), or None: also where the name means something else, as it
+    does if it does not hold whole numbers from 0.
+    """
+    column = vertex.get("support")
+    if not isinstance(column, np.ndarray):
+        return None
+    counts = (column >= 0) & (column <= np.iinfo(np.int32).max) & (column == np.floor(column))
+    return column.astype(np.int32) if counts.all() else None
 
 
 def columns_of(element: Mapping[str, Column], names: Iterable[str]) -> NDArray[np.float64] | None:
@@ -210,7 +224,7 @@ def columns_of(element: Mapping[str, Column], names: Iterable[str]) -> NDArray[n
 
 
 def write_ply_mesh(mesh: Mesh, path: Path) -> None:
-    """Write double vertices: reading gives the same numbers."""
+    """Write double vertices, and `support` if there is: reading gives the same numbers."""
     columns = dict(zip("xyz", mesh.vertices.T, strict=True))
     if mesh.support is not None:
         columns["support"] = mesh.support
