@@ -170,6 +170,34 @@ def test_meshes_are_written_by_suffix(suffix):
     assert bp.Mesh.load(f"mesh.{suffix}").is_watertight
 
 
+@pytest.mark.parametrize(
+    ("views", "options", "said"),
+    [
+        (
+            range(8),
+            "",
+            r"\d\.\d% of the surface is inferred.*\(--surface seen leaves it out\)|all of it",
+        ),
+        ([0], "", r"[45]\d\.\d% of the surface is inferred.*better use --surface seen"),
+        ([0], "--surface seen", "some camera saw all of it"),
+    ],
+)
+@pytest.mark.usefixtures("here")
+def test_fuse_says_how_much_is_inferred_and_what_to_do(views, options, said, capsys):
+    bp.ViewSet.load("capture").subset(list(views)).save("few")
+    assert run(f"fuse few -o mesh.ply --resolution 48 {options}") == 0
+    out = capsys.readouterr().out
+    assert re.search(said, out), out
+    assert run("compare mesh.ply shape.ply --json scores.json --samples 5000") == 0
+    told = re.search(r"([\d.]+)% of the surface", out)
+    share = float(told.group(1)) / 100 if told else 0.0
+    scores = json.loads(Path("scores.json").read_text())
+    assert scores["inferred_fraction"] == pytest.approx(share, abs=0.0005)
+    assert re.search(
+        rf"^  inferred +{100 * scores['inferred_fraction']:.1f}% ", capsys.readouterr().out, re.M
+    )
+
+
 R = "render shape.ply -o new"
 C = "compare shape.ply shape.ply"
 BAD = {

@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 import pytest
-from shapes import box, joined, rectangle, sphere, sphere_views
+from shapes import box, cast, joined, rectangle, sphere, sphere_views
 
 import backproject as bp
 from backproject.metrics.sampling import sample_surface
@@ -89,6 +89,79 @@ def test_only_what_some_camera_sees_is_asked_for():
     assert bp.compare(upper, truth, samples=SAMPLES).completeness > 0.1
 
 
+def cut_apart(mesh):
+    """Return the mesh with corners of its own for each face."""
+    return bp.Mesh(mesh.triangles.reshape(-1, 3), np.arange(3 * len(mesh.faces)).reshape(-1, 3))
+
+
+def supported(mesh, support):
+    return bp.Mesh(mesh.vertices, mesh.faces, support)
+
+
+def test_the_support_tells_how_much_is_inferred_and_how_near_the_rest_is():
+    truth = cut_apart(box())
+    moved = truth.vertices.copy()
+    support = np.full(len(moved), 3)
+    # The upper side is seen and 0.01 too high. The lower was seen but for one corner of each
+    # triangle, and is 0.1 too low.
+    upper, lower = (np.repeat(truth.face_normals[:, 2] == z, 3) for z in (1, -1))
+    moved[upper] += (0, 0, 0.01)
+    moved[lower] -= (0, 0, 0.1)
+    support[np.flatnonzero(lower)[::3]] = 0
+    given = bp.Mesh(moved, truth.faces, support)
+    scores = bp.compare(given, truth, samples=SAMPLES)
+    side = 1 / np.sqrt(3)  # of the box, in its diameters
+    assert scores.inferred_fraction == pytest.approx(1 / 6)
+    assert scores.accuracy == pytest.approx((0.01 + 0.1) * side / 6, abs=side / SAMPLES)
+    assert scores.accuracy_seen == pytest.approx(0.01 * side / 5, abs=side / SAMPLES)
+    # It is told apart, and nothing else changes.
+    plain = bp.compare(bp.Mesh(moved, truth.faces), truth, samples=SAMPLES)
+    assert plain.inferred_fraction is plain.accuracy_seen is None
+    told = {"accuracy_seen": None, "inferred_fraction": None}
+    assert scores.to_dict() | told == plain.to_dict()
+
+
+def test_support_counts_before_the_views():
+    truth = box(side=0.5)
+    views = cast(truth, bp.Rig.dodecahedron(size=32))
+    unseen = supported(truth, np.zeros(8))
+    scores = bp.compare(unseen, truth, views=views, samples=SAMPLES)
+    assert (scores.inferred_fraction, scores.accuracy_seen) == (1.0, None)
+    assert ("accuracy, seen", "not known") in [row[:2] for row in scores.table()]
+    assert ("inferred", "100.0%") in [row[:2] for row in scores.table()]
+    assert bp.compare(truth, truth, views=views, samples=SAMPLES).inferred_fraction == 0.0
+
+
+def test_a_box_seen_from_one_side_is_inferred_but_for_that_side():
+    truth = box(side=0.5)
+    views = cast(truth, bp.Rig.looking_at([(0, 0, 1.5)], size=96))
+    scores = bp.compare(truth, truth, views=views, samples=SAMPLES)
+    assert scores.inferred_fraction == pytest.approx(5 / 6, abs=1 / SAMPLES)
+    lifted = truth.vertices * (1, 1, 1.004)  # top and bottom 0.001 off: a fifth of a footprint
+    scores = bp.compare(bp.Mesh(lifted, truth.faces), truth, views=views, samples=SAMPLES)
+    assert scores.inferred_fraction == pytest.approx(5 / 6, abs=1e-3)  # sides are longer by 0.004
+    assert scores.accuracy_seen == pytest.approx(0.001 / scores.truth_diameter, rel=1e-6)
+    assert scores.accuracy == pytest.approx(scores.accuracy_seen * 2 / 6, rel=0.01)
+
+
+def test_a_sphere_seen_from_one_side_is_inferred_behind_its_horizon():
+    radius, distance = 0.5, 1.5
+    truth = sphere(radius)
+    views = sphere_views(radius, bp.Rig.looking_at([(0, 0, distance)], size=224))
+    scores = bp.compare(truth, truth, views=views, samples=SAMPLES)
+
+    def cap(cosine):
+        """Return the share of the sphere that is seen at that cosine or more."""
+        # On the ray to the horizon's cap: distance sin(a) = radius sin(incidence).
+        incidence = np.arccos(cosine)
+        return (1 - np.cos(incidence - np.arcsin(radius / distance * np.sin(incidence)))) / 2
+
+    # Nothing beyond the horizon faces the camera, but for the faces that cross it, which are up
+    # to 0.04 long; all is shown down to a cosine of 0.4 (tests/oracles/test_seen.py).
+    assert 1 - cap(0.0) - 0.04 < scores.inferred_fraction < 1 - cap(0.4)
+    assert scores.accuracy_seen < ROUNDING
+
+
 def test_neither_units_nor_place_nor_turn_matter():
     truth, other = sphere(radius=0.5, splits=3), sphere(radius=0.52, splits=2)
     views = sphere_views(0.5, bp.Rig.dodecahedron(size=32))
@@ -142,6 +215,8 @@ def test_faces_without_area_change_nothing():
     assert scores.hausdorff < ROUNDING
     assert scores.normal_consistency > 0.99
     assert scores.faces == 14
+    told = supported(with_flat, np.full(8, 2))
+    assert bp.compare(told, with_flat, samples=1000).inferred_fraction == 0.0
 
 
 def test_scores_become_json_and_rows():
@@ -150,6 +225,8 @@ def test_scores_become_json_and_rows():
     again = json.loads(json.dumps(scores.to_dict()))
     assert again["f_score"] == {"0.001": 1.0, "0.0025": 1.0, "0.005": 1.0}
     assert again["watertight"] is True
+    assert again["inferred_fraction"] == 0.0
+    assert again["accuracy_seen"] == again["accuracy"]
     assert all(len(row) == 3 for row in scores.table())
 
 

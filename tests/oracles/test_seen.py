@@ -6,7 +6,7 @@ from shapes import box, cast, joined, rectangle, sphere_views
 
 import backproject as bp
 from backproject.metrics.sampling import sample_surface
-from backproject.metrics.visibility import seen_by
+from backproject.metrics.visibility import seen_by, shown_by
 
 RIG = bp.Rig.dodecahedron(size=96)
 FOOTPRINT = 1.5 / RIG.intrinsics[0, 0, 0]  # of a pixel at the centre of the scene
@@ -88,3 +88,34 @@ def test_a_surface_behind_another_is_hidden_once_it_is_past_the_tolerance(depth_
     # straight on, the four depths are equal: all that is left is the flat tolerance of 0.1
     # footprint
     assert fraction_seen(back, views) == 0.0
+
+
+@pytest.mark.parametrize(
+    ("footprints", "shown"),
+    [(-1.7, False), (-1.3, True), (0.0, True), (1.3, True), (1.7, False)],
+)
+def test_a_reconstruction_was_seen_if_it_lies_near_the_depth_and_faces_the_camera(
+    footprints, shown
+):
+    rig = bp.Rig.looking_at([(0, 0, 1.5)], size=96)
+    views = cast(rectangle((-0.3, -0.3), (0.3, 0.3)), rig)
+    # below the sheet by 1.5 footprints, and 0.1 of tolerance, or above it by 1.5 less 0.1
+    points, _ = sample_surface(rectangle((-0.2, -0.2), (0.2, 0.2)), 1000)
+    points[:, 2] = -footprints * FOOTPRINT
+    up = np.broadcast_to((0.0, 0.0, 1.0), points.shape)
+    assert (shown_by(points, up, views) == shown).all()
+    assert not shown_by(points, -up, views).any()
+
+
+def test_of_a_closed_shape_all_was_seen_from_all_around_and_nothing_inside():
+    cube = box(side=0.5)
+    views = cast(cube, RIG)
+    points, face = sample_surface(cube, 20_000)
+    outward = cube.face_normals[face]
+    assert shown_by(points, outward, views).all()
+    # A back is hidden by the front, but near the rim: 4 footprints are more than 1 of tolerance at
+    # an edge, and 1.5, of pixels that are up to 1.4 times as wide at the back.
+    inner = np.sort(np.abs(points), axis=1)[:, 1] < 0.25 - 4 * FOOTPRINT
+    assert not shown_by(points[inner], -outward[inner], views).any()
+    assert not shown_by(points * 0.8, outward, views).any()  # 0.05 deep: ten footprints
+    assert not shown_by(points * 1.3, outward, views).any()  # the cameras saw past it

@@ -7,6 +7,7 @@ from shapes import box, cast, sphere_views
 from test_fuse_shapes import cap_views, footprint
 
 import backproject as bp
+from backproject.metrics.visibility import inferred_fraction
 
 ALL_AROUND = bp.Rig.dodecahedron(size=64)
 FROM_ABOVE = bp.Rig.turntable(8, size=64, elevation_deg=35.0)
@@ -119,6 +120,27 @@ def test_a_box_seen_from_above_has_a_bottom_that_nobody_saw():
     assert (solid.vertices[solid.support == 0, 1] < -0.25 + margin).all()
     inner = np.abs(seen.vertices[:, [0, 2]]).max(axis=1) < 0.25 - margin
     assert not (inner & (seen.vertices[:, 1] < -0.25 + margin)).any()
+
+
+@pytest.mark.parametrize("told_by", ["support", "views"])
+def test_a_sixth_of_a_box_seen_from_above_is_inferred(told_by):
+    views, truth = OPEN["a box from above"], box(0.5)
+    mesh = fused(views)
+    if told_by == "views":
+        mesh = bp.Mesh(mesh.vertices, mesh.faces)
+    scores = bp.compare(mesh, truth, views=views, samples=20_000)
+    # The bottom. Samples support what lies up to 1.5 pixels or voxels around the rim, and a
+    # triangle, two voxels long, needs all its corners: four strips of that width, more or less.
+    strip = 1.5 * max(PIXEL, 0.9 / RESOLUTION) + 2 * 0.9 / RESOLUTION
+    assert scores.inferred_fraction == pytest.approx(1 / 6, abs=4 * strip * 0.5 / (6 * 0.25))
+    assert scores.accuracy_seen < scores.accuracy
+    assert scores.accuracy_seen < PIXEL / scores.truth_diameter / 10
+
+
+def test_of_the_seen_part_nothing_is_inferred(case):
+    _, solid, seen = case
+    assert inferred_fraction(seen) == 0.0
+    assert 0 < inferred_fraction(solid) < 1
 
 
 def test_the_order_of_the_views_changes_no_support():

@@ -13,7 +13,7 @@ from backproject.geometry.transform import Similarity
 from backproject.geometry.views import ViewSet
 from backproject.metrics.sampling import sample_surface
 from backproject.metrics.scores import FScore, Scores
-from backproject.metrics.visibility import seen_by
+from backproject.metrics.visibility import inferred_fraction, seen_by, seen_faces, shown_by
 from backproject.progress import Progress, silent
 
 TAUS = (0.001, 0.0025, 0.005)
@@ -33,7 +33,8 @@ def compare(
     """Return how near `reconstruction` is to `truth`, in diameters of the truth's bounding sphere.
 
     Both lie in the same coordinates, whatever their units and place, and so do `views`: with them,
-    the reconstruction is only asked for the part of the truth that some camera sees. `samples`
+    the reconstruction is only asked for the part of the truth that some camera sees. Which part of
+    the reconstruction was seen its `support` tells, or else the views, if given. `samples`
     points are spread over each surface with a fixed `seed`; distances from them are exact, to the
     other surface's triangles (libigl's AABB tree). docs/scores.md defines each number. `threads`
     (0: all cores) bounds the visibility test; libigl's tree uses the cores as it sees fit.
@@ -63,6 +64,7 @@ def compare(
             )
         asked = asked.subset(seen)
     given = _probe(surface, samples, seed)
+    seen_part, inferred = _told_apart(given, surface, views, threads=threads)
 
     # about the centre and in diameters, so that a scene's place and units do not cost digits
     unit_from_world = Similarity(diameter, translation=truth.centroid).inverse()
@@ -77,6 +79,7 @@ def compare(
     return Scores(
         accuracy=float(accuracy.mean()),
         accuracy_median=float(np.median(accuracy)),
+        accuracy_seen=_mean_or_none(accuracy, seen_part),
         completeness=float(completeness.mean()),
         completeness_median=float(np.median(completeness)),
         hausdorff=float(max(to_truth.distance.max(), to_reconstruction.distance.max())),
@@ -87,6 +90,7 @@ def compare(
             for tau in TAUS
         ),
         seen_fraction=seen_fraction,
+        inferred_fraction=inferred,
         watertight=reconstruction.is_watertight,
         vertices=len(np.unique(reconstruction.faces)),
         faces=len(reconstruction.faces),
@@ -103,17 +107,22 @@ def distances_to(mesh: Mesh, points: NDArray[np.float64]) -> NDArray[np.float64]
 
 @dataclass(frozen=True)
 class _Probe:
-    """Points on a surface: first `samples` with normals (samples, 3), then the vertices."""
+    """Points on a surface: first `samples` with normals (samples, 3), then the vertices.
+
+    `face` (samples,) is the one that each sample lies on.
+    """
 
     points: NDArray[np.float64]
     normals: NDArray[np.float64]
+    face: NDArray[np.int64]
 
     @property
     def samples(self) -> int:
         return len(self.normals)
 
     def subset(self, chosen: NDArray[np.bool_]) -> _Probe:
-        return _Probe(self.points[chosen], self.normals[chosen[: self.samples]])
+        of_samples = chosen[: self.samples]
+        return _Probe(self.points[chosen], self.normals[of_samples], self.face[of_samples])
 
 
 @dataclass(frozen=True)
@@ -128,7 +137,25 @@ class _Distances:
 def _probe(mesh: Mesh, samples: int, seed: int) -> _Probe:
     points, face = sample_surface(mesh, samples, seed=seed)
     corners = mesh.vertices[np.unique(mesh.faces)]
-    return _Probe(np.concatenate([points, corners]), mesh.face_normals[face])
+    return _Probe(np.concatenate([points, corners]), mesh.face_normals[face], face)
+
+
+def _told_apart(
+    probe: _Probe, mesh: Mesh, views: ViewSet | None, *, threads: int
+) -> tuple[NDArray[np.bool_], float] | tuple[None, None]:
+    """Return which samples of the reconstruction were seen, and the share of its area that was not;
+    or None, None if nothing tells.
+    """
+    if mesh.support is not None:
+        return seen_faces(mesh)[probe.face], inferred_fraction(mesh)
+    if views is not None:
+        shown = shown_by(probe.points[: probe.samples], probe.normals, views, threads=threads)
+        return shown, float((~shown).mean())
+    return None, None
+
+
+def _mean_or_none(values: NDArray[np.float64], chosen: NDArray[np.bool_] | None) -> float | None:
+    return None if chosen is None or not chosen.any() else float(values[chosen].mean())
 
 
 def _distances(probe: _Probe, mesh: Mesh, unit_from_world: Similarity) -> _Distances:
@@ -162,7 +189,9 @@ def _surface_of(mesh: Mesh, name: str) -> Mesh:
         raise InputError(
             f"{name}: {len(mesh.faces)} faces without any area, so there is no surface to compare"
         )
-    return mesh if with_area.all() else Mesh(mesh.vertices, mesh.faces[with_area])
+    if with_area.all():
+        return mesh
+    return Mesh(mesh.vertices, mesh.faces[with_area], mesh.support)
 
 
 def _components(mesh: Mesh) -> int:

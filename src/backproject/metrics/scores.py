@@ -28,10 +28,13 @@ class Scores:
     """A reconstruction's distances from the truth; docs/scores.md defines each number.
 
     Distances are in units of the truth's bounding-sphere diameter, and never squared. "The seen
-    truth" is the part of the truth that some camera sees; all of it where no views were given.
+    truth" is the part of the truth that some camera sees; all of it where no views were given. What
+    no camera saw of the reconstruction is inferred.
 
     accuracy              mean distance, reconstruction to truth
     accuracy_median       its median
+    accuracy_seen         accuracy of the part that some camera saw; None if there is none, or if
+                          neither `support` nor views tell it
     completeness          mean distance, seen truth to reconstruction
     completeness_median   its median
     hausdorff             largest distance, either way
@@ -39,6 +42,8 @@ class Scores:
     normal_consistency    mean |cosine| between normals at nearest points, mean of both ways: 0 to 1
     f_scores              precision, recall and F-score at 0.001, 0.0025 and 0.005
     seen_fraction         share of the truth's area that some camera sees; None without views
+    inferred_fraction     share of the reconstruction's area that no camera saw; None if neither
+                          `support` nor views tell it
     watertight            whether every edge joins exactly two faces, alike oriented
     vertices, faces       how many the reconstruction has (vertices of no face do not count)
     components            how many connected pieces they form
@@ -47,6 +52,7 @@ class Scores:
 
     accuracy: float
     accuracy_median: float
+    accuracy_seen: float | None
     completeness: float
     completeness_median: float
     hausdorff: float
@@ -54,6 +60,7 @@ class Scores:
     normal_consistency: float
     f_scores: tuple[FScore, ...]
     seen_fraction: float | None
+    inferred_fraction: float | None
     watertight: bool
     vertices: int
     faces: int
@@ -82,6 +89,7 @@ class Scores:
             "chamfer": self.chamfer,
             "accuracy": self.accuracy,
             "accuracy_median": self.accuracy_median,
+            "accuracy_seen": self.accuracy_seen,
             "completeness": self.completeness,
             "completeness_median": self.completeness_median,
             "hausdorff": self.hausdorff,
@@ -91,6 +99,7 @@ class Scores:
             "precision": {f"{s.tau:g}": s.precision for s in self.f_scores},
             "recall": {f"{s.tau:g}": s.recall for s in self.f_scores},
             "seen_fraction": self.seen_fraction,
+            "inferred_fraction": self.inferred_fraction,
             "watertight": self.watertight,
             "vertices": self.vertices,
             "faces": self.faces,
@@ -100,9 +109,13 @@ class Scores:
 
     def table(self) -> list[tuple[str, str, str]]:
         """Return rows of name, value and meaning, for people to read."""
-        seen = "not known" if self.seen_fraction is None else f"{self.seen_fraction:.1%}"
         return [
             ("accuracy", f"{self.accuracy:.3g}", "mean distance, reconstruction to truth"),
+            (
+                "accuracy, seen",
+                _known(self.accuracy_seen, ".3g"),
+                "the same, where some camera saw it",
+            ),
             ("completeness", f"{self.completeness:.3g}", "mean distance, seen truth to it"),
             ("Chamfer", f"{self.chamfer:.3g}", "mean of the two"),
             *(
@@ -117,10 +130,23 @@ class Scores:
             ("signed bias", f"{self.signed_bias:+.2g}", "above 0: thicker than the truth"),
             ("normals", f"{self.normal_consistency:.4f}", "mean |cosine|, both ways"),
             ("watertight", "yes" if self.watertight else "no", "every edge joins two faces"),
-            ("truth seen", seen, "share of its area that some camera sees"),
+            (
+                "truth seen",
+                _known(self.seen_fraction, ".1%"),
+                "share of its area that some camera sees",
+            ),
+            (
+                "inferred",
+                _known(self.inferred_fraction, ".1%"),
+                "share of the reconstruction's area that no camera saw",
+            ),
             (
                 "size",
                 f"{self.faces:,} faces",
                 f"in {self.components:,} connected piece{'s' * (self.components != 1)}",
             ),
         ]
+
+
+def _known(value: float | None, form: str) -> str:
+    return "not known" if value is None else format(value, form)

@@ -1,13 +1,19 @@
-"""What the cameras could have shown: the part of the truth that may be asked for."""
+"""What the cameras saw: of the truth, to be asked for; of a reconstruction, to be told apart."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
 
+from backproject.geometry.mesh import Mesh
 from backproject.geometry.views import ViewSet
 from backproject.kernels import parallel
 from backproject.kernels.visibility import mark_seen
+
+SLACK = 1.5
+"""How many pixel footprints a reconstruction may be off the depth and still be what was seen: as
+far as a sample of depth supports a vertex of a fused mesh.
+"""
 
 
 def seen_by(points: NDArray[np.float64], views: ViewSet, *, threads: int = 0) -> NDArray[np.bool_]:
@@ -35,3 +41,44 @@ def seen_by(points: NDArray[np.float64], views: ViewSet, *, threads: int = 0) ->
         threads=threads,
     )
     return seen
+
+
+def shown_by(
+    points: NDArray[np.float64], normals: NDArray[np.float64], views: ViewSet, *, threads: int = 0
+) -> NDArray[np.bool_]:
+    """Return which points (P, 3) of a reconstruction some view has depth at, (P,).
+
+    The point lies within `SLACK` footprints of the depth there, before or behind: it may be a
+    little off, which is for the distances to say. And its outward normal (P, 3) faces the camera:
+    the back of a sheet was not seen.
+    """
+    shown = np.zeros(len(points), np.bool_)
+    for k, camera in enumerate(views.rig):
+        facing = np.einsum("pk,pk->p", normals, camera.center_world - points) > 0
+        asked = np.flatnonzero(facing & ~shown)
+        view, there = views.subset([k]), points[asked]
+        behind = seen_by(there, _moved(view, SLACK), threads=threads)
+        before = seen_by(there, _moved(view, -SLACK), threads=threads)
+        shown[asked] = (seen_by(there, view, threads=threads) | behind) & ~before
+    return shown
+
+
+def _moved(views: ViewSet, footprints: float) -> ViewSet:
+    """Return the depth that many footprints farther away: the same share more, whatever it is."""
+    focal = views.rig.intrinsics[:, (0, 1), (0, 1)].min(axis=1)
+    return ViewSet(views.depth * (1 + footprints / focal[:, None, None]), views.rig)
+
+
+def seen_faces(mesh: Mesh) -> NDArray[np.bool_]:
+    """Return which faces (F,) of a fused mesh were seen: some view supports each corner.
+
+    All of them if the mesh does not tell (`support` is None).
+    """
+    if mesh.support is None:
+        return np.ones(len(mesh.faces), np.bool_)
+    return np.asarray((mesh.support[mesh.faces] > 0).all(axis=1))
+
+
+def inferred_fraction(mesh: Mesh) -> float:
+    """Return the share of a fused mesh's area that no view saw, from 0 to 1."""
+    return float(mesh.face_areas[~seen_faces(mesh)].sum() / mesh.face_areas.sum())
