@@ -3,6 +3,7 @@
 import imageio.v3 as imageio
 import numpy as np
 import pytest
+from shapes import joined, rectangle, sphere
 
 import backproject as bp
 from backproject.report.pictures import (
@@ -13,7 +14,14 @@ from backproject.report.pictures import (
     error_map,
     side_by_side,
 )
-from backproject.report.shading import camera_around, shaded
+from backproject.report.shading import (
+    CLAY,
+    INFERRED,
+    camera_around,
+    inferred_points,
+    shaded,
+    visible_surface,
+)
 
 
 def tetrahedron(scale=1.0):
@@ -100,3 +108,64 @@ def test_meshes_without_faces_are_refused(tmp_path):
         with pytest.raises(bp.InputError, match="without faces"):
             draw(tetrahedron(), nothing, tmp_path / "x.png")
     assert not (tmp_path / "x.png").exists()
+
+
+def supported(mesh, support):
+    return bp.Mesh(mesh.vertices, mesh.faces, np.broadcast_to(support, len(mesh.vertices)))
+
+
+def share_inferred(mesh, direction):
+    rig = camera_around(mesh, direction, 100)
+    surface = visible_surface(mesh, rig)
+    return inferred_points(surface, mesh, rig).mean()
+
+
+@pytest.mark.parametrize("direction", [(0, 0, 1), (0, 0, -1), (1, 0, 0), (0.3, -0.5, -0.4)])
+def test_of_a_half_seen_ball_the_other_half_is_drawn_as_inferred(direction):
+    ball = sphere(splits=4)
+    upper = supported(ball, np.where(ball.vertices[:, 2] > 0, 3, 0))
+    rig = camera_around(upper, direction, 100)
+    surface = visible_surface(upper, rig)
+    inferred, height = inferred_points(surface, upper, rig), surface.points[:, 2]
+    assert not inferred[height > 0.083].any()  # no edge is longer
+    assert inferred[height <= 0].all()
+
+
+def test_of_a_sheet_whose_sides_lie_on_one_another_the_one_that_is_looked_at_is_drawn():
+    front = rectangle((0, 0), (1, 1))
+    back = bp.Mesh(front.vertices, front.faces[:, ::-1])
+    sheet = supported(joined(front, back), np.repeat([3, 0], 4))
+    assert share_inferred(sheet, (0.2, 0.3, 1)) == 0
+    assert share_inferred(sheet, (0.2, 0.3, -1)) == 1
+
+
+def violet(image):
+    """Return the share of pixels that are more violet than anything else in the pictures."""
+    return (image[..., 2] - image[..., 1] > 0.12).mean()
+
+
+@pytest.mark.parametrize("draw", [side_by_side, error_map])
+@pytest.mark.parametrize(
+    ("support", "least", "most"),
+    [(None, 0, 0), (3, 0, 1e-3), (0, 0.03, 0.5)],  # of all seen, the key alone is violet
+)
+def test_inferred_surface_is_violet_and_the_key_says_so(draw, support, least, most, tmp_path):
+    mesh = tetrahedron() if support is None else supported(tetrahedron(), support)
+    arguments = (tetrahedron(), mesh) if draw is side_by_side else (mesh, tetrahedron())
+    draw(*arguments, tmp_path / "picture.png")
+    image = read(tmp_path / "picture.png")
+    assert least <= violet(image) <= most
+    height, width = image.shape[:2]
+    key = image[: height // 20, width // 2 :]
+    assert (key.min() < 0.9) == (support is not None)
+    if draw is side_by_side:
+        assert violet(image[:, : width // 2]) == 0  # the truth is never inferred
+
+
+def test_a_colour_for_what_is_inferred_is_asked_for():
+    mesh = supported(tetrahedron(), 0)
+    rig = camera_around(mesh, (0.9, 0.5, 0.3), 40)
+    np.testing.assert_array_equal(shaded(mesh, rig), shaded(tetrahedron(), rig, color=CLAY))
+    np.testing.assert_array_equal(
+        shaded(mesh, rig, inferred=INFERRED), shaded(tetrahedron(), rig, color=INFERRED)
+    )

@@ -14,6 +14,7 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import LinearSegmentedColormap, LogNorm, Normalize
 from matplotlib.figure import Figure
 from matplotlib.gridspec import GridSpec
+from matplotlib.patches import Patch
 from numpy.typing import NDArray
 
 from backproject.errors import InputError
@@ -21,7 +22,15 @@ from backproject.geometry.mesh import Mesh
 from backproject.geometry.views import ViewSet
 from backproject.io.atomic import atomic_file
 from backproject.metrics.compare import distances_to
-from backproject.report.shading import camera_around, shaded, visible_surface
+from backproject.metrics.visibility import inferred_fraction
+from backproject.report.shading import (
+    CLAY,
+    INFERRED,
+    camera_around,
+    inferred_points,
+    shaded,
+    visible_surface,
+)
 
 VIEWPOINTS = ((0.55, 0.45, 0.85), (-0.7, -0.35, -0.6))
 """From where meshes are shown: the front from above, and from behind and below what it hides."""
@@ -48,6 +57,8 @@ ERRORS = (1e-5, 1e-2)
 """The ends of the error's colours, in diameters: from what no one sees to what anyone sees."""
 GOOD = 1e-3
 """The distance of the strictest F-score."""
+STRIPE = 10
+"""The width of stripes, of colour and of violet, in pixels of the finer image."""
 Path = str | PathLike[str]
 
 
@@ -90,6 +101,8 @@ def side_by_side(
 ) -> None:
     """Write truth and reconstruction, shaded, seen by the same cameras from two sides.
 
+    Violet is what no camera saw of a fused mesh (`Mesh.support` is 0): it is only inferred.
+
     Raises:
         InputError: one of the meshes has no faces.
         OutputError: `path` cannot be written.
@@ -104,8 +117,10 @@ def side_by_side(
         for column, mesh in enumerate((truth, reconstruction)):
             axes = figure.add_subplot(grid[row, column])
             name = ("truth", "reconstruction")[column]
-            _show(axes, shaded(mesh, rig, threads=threads), "" if row else _size_of(mesh, name))
+            image = shaded(mesh, rig, inferred=INFERRED, threads=threads)
+            _show(axes, image, "" if row else _size_of(mesh, name))
     _title(figure, title or "Truth and reconstruction", "the same two cameras on both")
+    _key(figure, reconstruction, "seen by some camera")
     _save(figure, path)
 
 
@@ -115,7 +130,8 @@ def error_map(
     """Write the reconstruction coloured by its distance to the truth, seen from two sides.
 
     Distances are exact, at each pixel, in units of the truth's bounding-sphere diameter, on a
-    logarithmic scale; the strictest F-score's 0.001 is marked.
+    logarithmic scale; the strictest F-score's 0.001 is marked. Violet stripes lie on what no camera
+    saw of a fused mesh (`Mesh.support` is 0).
 
     Raises:
         InputError: one of the meshes has no faces.
@@ -130,12 +146,13 @@ def error_map(
     diameter = 2 * truth.radius
     norm = LogNorm(*ERRORS, clip=True)
     for column, direction in enumerate(VIEWPOINTS):
-        surface = visible_surface(
-            reconstruction, camera_around(truth, direction, size), threads=threads
-        )
+        rig = camera_around(truth, direction, size)
+        surface = visible_surface(reconstruction, rig, threads=threads)
         distance = distances_to(truth, surface.points) / diameter
         axes = figure.add_subplot(grid[0, column])
         colors = ERROR_COLORS(norm(distance))[:, :3]
+        inferred = inferred_points(surface, reconstruction, rig, threads=threads)
+        colors[inferred & _striped(surface.hit)] = INFERRED
         _show(axes, surface.painted(colors, contrast=0.5), "")
     bar = figure.add_axes((1 - 1.12 / width, 0.14, 0.18 / width, 0.64))
     _bar(figure, bar, ScalarMappable(norm, ERROR_COLORS), "distance to the truth, in diameters")
@@ -145,6 +162,7 @@ def error_map(
         title or "Error of the reconstruction",
         "green within 0.001 of the truth, yellow to red beyond",
     )
+    _key(figure, reconstruction, None)
     _save(figure, path)
 
 
@@ -190,6 +208,28 @@ def _title(figure: Figure, title: str, remark: str) -> None:
     left = 0.18 / width
     figure.text(left, 1 - 0.2 / height, title, fontsize=13, color=INK, va="top", weight="bold")
     figure.text(left, 1 - 0.44 / height, remark, fontsize=9, color=QUIET, va="top")
+
+
+def _key(figure: Figure, mesh: Mesh, seen: str | None) -> None:
+    """Tell what violet is, and how much of the mesh, if the mesh tells seen from inferred."""
+    if mesh.support is None:
+        return
+    share = f"inferred, no camera saw it: {inferred_fraction(mesh):.1%} of the area"
+    if seen is None:
+        patches = [Patch(facecolor="white", edgecolor=tuple(INFERRED), hatch="////", label=share)]
+    else:
+        patches = [Patch(color=tuple(CLAY), label=seen), Patch(color=tuple(INFERRED), label=share)]
+    width, height = figure.get_size_inches()
+    figure.legend(
+        handles=patches, loc="upper right", bbox_to_anchor=(1 - 0.12 / width, 1 - 0.12 / height),
+        frameon=False, fontsize=9, labelcolor=QUIET, borderpad=0, handlelength=1.4,
+    )  # fmt: skip
+
+
+def _striped(hit: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Return which of the pixels that are hit lie on diagonal stripes, (P,)."""
+    row, column = np.nonzero(hit)
+    return np.asarray((row + column) // STRIPE % 2 == 0)
 
 
 def _save(figure: Figure, path: Path) -> None:

@@ -9,12 +9,15 @@ from numpy.typing import NDArray
 
 from backproject.geometry.mesh import Mesh
 from backproject.geometry.rig import Camera, Rig
+from backproject.metrics.visibility import seen_faces
 from backproject.rendering.render import render
 
 OVERSAMPLING = 2
 """Pixels are drawn this many times finer along each side and averaged: smooth outlines."""
 PAPER = np.array([1.0, 1.0, 1.0])
 CLAY = np.array([0.78, 0.80, 0.84])
+INFERRED = np.array([0.66, 0.52, 0.86])
+"""Violet, which no other colour here is: surface that no camera saw."""
 JUMP = 0.02
 """Depth that differs by more than this share from pixel to pixel belongs to two surfaces."""
 Points = NDArray[np.float64]
@@ -33,18 +36,56 @@ def camera_around(mesh: Mesh, direction: tuple[float, float, float], size: int) 
 
 
 def shaded(
-    mesh: Mesh, rig: Rig, *, color: NDArray[np.float64] = CLAY, threads: int = 0
+    mesh: Mesh,
+    rig: Rig,
+    *,
+    color: NDArray[np.float64] = CLAY,
+    inferred: NDArray[np.float64] | None = None,
+    threads: int = 0,
 ) -> NDArray[np.float64]:
-    """Return the mesh as the rig's first camera sees it, (H, W, 3) from 0 to 1, on white."""
+    """Return the mesh as the rig's first camera sees it, (H, W, 3) from 0 to 1, on white.
+
+    What is only inferred (`Mesh.support`) has the colour `inferred`, if given.
+    """
     surface = visible_surface(mesh, rig, threads=threads)
-    return surface.painted(np.broadcast_to(color, (len(surface.light), 3)))
+    colors = np.broadcast_to(color, (len(surface.light), 3))
+    if inferred is not None:
+        only_inferred = inferred_points(surface, mesh, rig, threads=threads)
+        colors = np.where(only_inferred[:, None], inferred, colors)
+    return surface.painted(colors)
 
 
 def visible_surface(mesh: Mesh, rig: Rig, *, threads: int = 0) -> Surface:
     """Return the points that the rig's first camera sees of the mesh, at its finer pixels."""
     fine = finer(rig, OVERSAMPLING)
-    depth = render(mesh, fine, threads=threads).depth[0].astype(float)
-    return Surface(depth, fine[0])
+    return Surface(_depth(mesh, fine, threads=threads), fine[0])
+
+
+def _depth(mesh: Mesh, rig: Rig, *, threads: int) -> NDArray[np.float64]:
+    if len(mesh.faces) == 0:
+        return np.full((rig.height, rig.width), np.inf)
+    return np.asarray(render(mesh, rig, threads=threads).depth[0], float)
+
+
+def inferred_points(
+    surface: Surface, mesh: Mesh, rig: Rig, *, threads: int = 0
+) -> NDArray[np.bool_]:
+    """Return which points (P,) of the mesh's `visible_surface` lie on faces that no camera saw.
+
+    The two sides of a sheet can lie on one another: that one counts which faces the rig's camera.
+    """
+    seen = seen_faces(mesh)
+    if seen.all():
+        return np.zeros(len(surface.light), np.bool_)
+    toward = rig[0].center_world - mesh.triangles[:, 0]
+    facing = np.einsum("fk,fk->f", mesh.area_vectors, toward) > 0
+    fine = finer(rig, OVERSAMPLING)
+    of_seen, of_inferred = (
+        _depth(Mesh(mesh.vertices, mesh.faces[facing & part]), fine, threads=threads)
+        for part in (seen, ~seen)
+    )
+    visible = of_inferred <= (1 + JUMP) * surface.depth  # where the mesh is open, it may be behind
+    return np.asarray((visible & (of_inferred < of_seen))[surface.hit])
 
 
 def finer(rig: Rig, times: int) -> Rig:
@@ -55,19 +96,22 @@ def finer(rig: Rig, times: int) -> Rig:
 
 
 class Surface:
-    """What one camera sees: `points` (P, 3) in the world, and the `light` on each, (P,)."""
+    """What one camera sees: `points` (P, 3) in the world, and the `light` on each, (P,).
+
+    They are the pixels (H, W) of `depth` that are `hit`, row by row.
+    """
 
     def __init__(self, depth: NDArray[np.float64], camera: Camera) -> None:
         self.hit = np.isfinite(depth)
         self.light = _light(_normals(depth, camera)[self.hit])
-        self._depth, self._camera = depth, camera
+        self.depth, self._camera = depth, camera
 
     @cached_property
     def points(self) -> Points:
         """The points themselves, for who asks: there are a million of them."""
         row, column = np.nonzero(self.hit)
         pixels = np.stack([column, row], axis=1) + 0.5
-        return self._camera.unproject(pixels, self._depth[self.hit])
+        return self._camera.unproject(pixels, self.depth[self.hit])
 
     def painted(self, colors: NDArray[np.float64], *, contrast: float = 1) -> NDArray[np.float64]:
         """Return the image (H, W, 3) with a colour (P, 3) for each point, lit, on white.
