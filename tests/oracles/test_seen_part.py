@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy.ndimage import distance_transform_edt
 from scipy.spatial import cKDTree
 from shapes import box, cast, sphere_views
 from test_fuse_shapes import cap_views, footprint
@@ -135,6 +136,26 @@ def test_a_sixth_of_a_box_seen_from_above_is_inferred(told_by):
     assert scores.inferred_fraction == pytest.approx(1 / 6, abs=4 * strip * 0.5 / (6 * 0.25))
     assert scores.accuracy_seen < scores.accuracy
     assert scores.accuracy_seen < PIXEL / scores.truth_diameter / 10
+
+
+def test_what_is_inferred_reaches_no_farther_than_silhouettes_and_samples(case):
+    views, solid, _ = case
+    points = bp.backproject(views).points
+    low, high = points.min(axis=0), points.max(axis=0)
+    voxel = np.linalg.norm(high - low) / RESOLUTION
+    # A vertex lies in a cell, sqrt(3) voxels across, with a solid corner, and a cell more may be
+    # filled so that solid corners touch along faces.
+    slack = (np.sqrt(3) + 1) * voxel
+    assert (solid.vertices > low - slack).all()
+    assert (solid.vertices < high + slack).all()
+    for camera, silhouette in zip(views.rig, views.silhouettes, strict=True):
+        outside = distance_transform_edt(~silhouette)
+        pixel, depth = camera.project(solid.vertices)
+        column, row = np.clip(np.floor(pixel).astype(int), 0, 63).T
+        # A corner is hidden if one of the four pixels around it is: sqrt(2) of them, and as much
+        # for the pixel that the vertex itself is rounded to.
+        allowed = 2 * np.sqrt(2) + slack * camera.intrinsics[0, 0] / depth
+        assert (outside[row, column] <= allowed).all()
 
 
 def test_of_the_seen_part_nothing_is_inferred(case):
