@@ -6,6 +6,7 @@ import trimesh
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
+from shapes import joined
 
 import backproject as bp
 
@@ -87,6 +88,26 @@ def test_the_order_of_faces_and_their_copies_change_nothing(rotation, random):
     faces = mesh.faces[order + order[:50]]
     again = bp.render(bp.Mesh(mesh.vertices, faces), RIG)
     np.testing.assert_array_equal(again.depth, bp.render(mesh, RIG).depth)
+
+
+@settings(max_examples=15, deadline=None)
+@given(rotations, rotations)
+def test_two_solids_are_seen_as_the_nearer_of_both(rotation, other):
+    """Nothing is passed over as hidden that is not."""
+    solids = [turned(CUBE, rotation), turned(KNOT, other)]
+    apart = [bp.render(solid, RIG).depth for solid in solids]
+    for first, second in (solids, solids[::-1]):
+        depth = bp.render(joined(first, second), RIG).depth
+        np.testing.assert_array_equal(depth, np.minimum(*apart))
+
+
+@settings(max_examples=15, deadline=None)
+@given(rotations, st.integers(0, 2**32 - 1))
+def test_which_way_faces_are_turned_changes_nothing(rotation, seed):
+    mesh = turned(KNOT, rotation)
+    turn = np.random.default_rng(seed).random(len(mesh.faces)) < 0.5
+    faces = np.where(turn[:, None], mesh.faces[:, ::-1], mesh.faces)
+    assert_close(bp.render(bp.Mesh(mesh.vertices, faces), RIG), bp.render(mesh, RIG))
 
 
 def assert_close(views, expected):

@@ -7,10 +7,11 @@ from numpy.typing import NDArray
 
 from backproject.geometry.mesh import Mesh
 from backproject.geometry.rig import Rig
-from backproject.kernels import parallel
-from backproject.kernels.raster import draw_bands
+from backproject.kernels import parallel, raster
 from backproject.progress import Progress
 
+Scratch = tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.uint32], NDArray[np.float64]]
+"""What one thread draws with: the last four arguments of `draw_bands` before the depth."""
 BAND_PIXELS = 1 << 22
 """Most pixels drawn at a time by one thread: their inverse depth takes 32 MB."""
 
@@ -22,17 +23,41 @@ def rasterise(mesh: Mesh, rig: Rig, *, threads: int, progress: Progress) -> NDAr
     # Few views are cut into bands of rows, so that every thread has work.
     bands = max(-(-threads // len(rig)), -(-rig.height * rig.width // BAND_PIXELS))
     bands = min(bands, rig.height)
-    parallel.run(
-        draw_bands,
-        len(rig) * bands,
-        bands,
-        mesh.vertices,
-        mesh.faces,
+    faces = mesh.faces.view(np.uint32)  # an index that cannot be negative needs no test
+    points = np.ascontiguousarray(mesh.vertices.T)
+    planes = np.empty((4, len(faces)), np.float32)
+    raster.find_planes(points, faces, planes)
+    scene = (points, faces, planes)
+    cameras = (
         rig.intrinsics,
         np.ascontiguousarray(rig.camera_from_world[:, :3, :3]),
         np.ascontiguousarray(rig.centers_world),
-        depth,
+    )
+    pixels = -(-rig.height // bands) * rig.width
+    idle: list[Scratch] = []
+
+    def draw(start: int, stop: int) -> None:
+        # Taking from a list is atomic under the GIL: no two threads share their scratch.
+        try:
+            scratch = idle.pop()
+        except IndexError:
+            scratch = _scratch(len(mesh.vertices), len(faces), pixels)
+        raster.draw_bands(start, stop, bands, *scene, *cameras, *scratch, depth)
+        idle.append(scratch)
+
+    parallel.run(
+        draw,
+        len(rig) * bands,
         threads=threads,
         on_chunk=lambda share: progress("render", share),
     )
     return depth
+
+
+def _scratch(vertices: int, faces: int, pixels: int) -> Scratch:
+    return (
+        np.empty((vertices, 3)),
+        np.empty(vertices, np.int64),
+        np.empty(faces, np.uint32),
+        np.zeros(pixels + raster.LANES),
+    )
