@@ -47,19 +47,18 @@ def extract(
     (Kolluri 2008), see `kernels.snap`; the others to where the views' free space begins. No value
     is interpolated on the grid.
     """
-    vertices, outward, quads = _net(solid, threads=threads)
-    first, order = _sorted_into_bins(solid, samples)
-    reach = max(REACH_VOXELS * solid.voxel, REACH_PIXELS * samples.footprint)
+    net, outward, quads = _net(solid, threads=threads)
+    first, filed = _filed(solid, samples, threads=threads)
+    pixel = samples.footprint / solid.voxel
+    reach = max(REACH_VOXELS, REACH_PIXELS * pixel)
     noise = max(0.0, samples.noise / samples.footprint - EXACT)
-    width = WIDTH_PIXELS * min(1 + WIDER * noise, WIDEST) * samples.footprint
+    width = WIDTH_PIXELS * min(1 + WIDER * noise, WIDEST) * pixel
     trust = 1 / (1 + (noise / DOUBT) ** 2)
-    support = np.empty(len(vertices), np.int32)
+    vertices, support = np.empty((len(net), 3)), np.empty(len(net), np.int32)
     parallel.run(
-        snap.snap, len(vertices), vertices, outward, solid.origin, solid.voxel, solid.table, first,
-        samples.points[order], samples.normals[order], samples.weights[order],
-        samples.view_of[order], reach, SHELL * solid.voxel,
-        max(1.5 * width, REACH_PIXELS * samples.footprint), width, trust, ROUNDS,
-        BESIDE * max(solid.voxel, samples.footprint), support,
+        snap.snap, len(net), net, outward, solid.origin, solid.voxel, solid.table, first, filed,
+        reach, SHELL, max(1.5 * width, REACH_PIXELS * pixel), width, trust, ROUNDS,
+        BESIDE * max(1.0, pixel), len(evidence.cameras), vertices, support,
         threads=threads, on_chunk=lambda share: progress("fitting the surface", share),
     )  # fmt: skip
     parallel.run(
@@ -95,7 +94,7 @@ def seen_part(mesh: Mesh) -> Mesh:
 def _net(
     solid: Solid, *, threads: int
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int32]]:
-    """Return vertices and rough outward directions (V, 3) and quadrilaterals (Q, 4)."""
+    """Return vertices, in voxels, and rough outward directions (V, 3) and quadrilaterals (Q, 4)."""
     count = len(solid.blocks)
     vertex_of = np.empty((count, kernel.SIDE**3), np.int16)
     counts = np.empty((count, 2), np.int64)
@@ -108,17 +107,27 @@ def _net(
         nets.fill_elements, count, *stored, first, vertices, outward, quads, threads=threads
     )
     vertices, outward, quads = _without_crumbs(vertices, outward, quads)
-    return solid.origin + solid.voxel * vertices, outward, quads
+    return vertices, outward, quads
 
 
-def _sorted_into_bins(
-    solid: Solid, samples: Samples
-) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-    """Return the first sample of every bin, and the samples' order."""
+def _filed(
+    solid: Solid, samples: Samples, *, threads: int
+) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+    """Return the first sample of every bin, and the samples in the bins' order, see
+    `kernels.snap.file_samples`.
+    """
+    count = len(samples.points)
+    bins, places = np.empty(count, np.int32), np.empty(count, np.int32)
     first = np.empty(len(solid.blocks) * snap.BINS**3 + 1, np.int32)
-    order = np.empty(len(samples.points), np.int32)
-    used = snap.sort_into_bins(samples.points, solid.origin, solid.voxel, solid.table, first, order)
-    return first, order[:used]
+    grid = (solid.origin, solid.voxel)
+    parallel.run(snap.find_bins, count, samples.points, *grid, solid.table, bins, threads=threads)
+    snap.sort_bins(bins, first, places)
+    filed = np.empty((first[-1], 8), np.float32)
+    parallel.run(
+        snap.file_samples, count, samples.points, samples.normals, samples.weights,
+        samples.view_of, *grid, places, filed, threads=threads,
+    )  # fmt: skip
+    return first, filed
 
 
 def _without_crumbs(

@@ -104,6 +104,13 @@ def find_homeless(start, stop, blocks, table, state, homeless):
                             homeless[block, side] = 1
 
 
+@njit(cache=True, nogil=True, inline="always")
+def by_parts(nth):
+    """Return the nth corner of a block if its eight parts of 4 x 4 x 4 corners come one by one."""
+    part = (nth >> 8 & 1) << 8 | (nth >> 7 & 1) << 5 | (nth >> 6 & 1) << 2
+    return part | (nth >> 4 & 3) << 6 | (nth >> 2 & 3) << 3 | (nth & 3)
+
+
 @njit(cache=True, nogil=True)
 def count_elements(start, stop, blocks, table, state, vertex_of, counts):
     """Give numbers to the mixed cells within each block [start, stop); count them and the crossed
@@ -114,7 +121,8 @@ def count_elements(start, stop, blocks, table, state, vertex_of, counts):
         gather_apron(block, blocks, table, state, local)
         vertices = 0
         quads = 0
-        for corner in range(CORNERS):
+        for nth in range(CORNERS):
+            corner = by_parts(nth)
             mask = local_mask(local, corner >> 6, corner >> 3 & 7, corner & 7)
             if mask == 0 or mask == 255:
                 vertex_of[block, corner] = -1
@@ -142,7 +150,8 @@ def fill_elements(start, stop, blocks, table, state, vertex_of, first, vertices,
         bx, by, bz = blocks[block, 0] * SIDE, blocks[block, 1] * SIDE, blocks[block, 2] * SIDE
         gather_apron(block, blocks, table, state, local)
         quad = first[block, 1]
-        for corner in range(CORNERS):
+        for nth in range(CORNERS):
+            corner = by_parts(nth)
             if vertex_of[block, corner] < 0:
                 continue
             vertex = first[block, 0] + vertex_of[block, corner]

@@ -8,8 +8,17 @@ from backproject.kernels.blocks import SIDE, is_free
 BIN = 2
 """Corners along a bin's edge: samples are sorted into bins within the stored blocks."""
 BINS = SIDE // BIN
-CAPACITY = 256
-"""How many samples around a vertex are looked at, at most."""
+PART = 4
+"""Cells along the edge of a part of a block, whose vertices look for samples together."""
+POOL = 512
+"""How many samples around a part are held at once, at most: 16 KB."""
+LANES = 64
+"""Samples are padded to a multiple of so many, which SIMD takes at a time."""
+AWAY = np.float32(1e9)
+"""Squared distance, in voxels, of samples that do not count."""
+ZERO, ONE = np.float32(0), np.float32(1)
+FACING = np.float32(0.1)
+"""Least cosine between a sample's normal and the way a vertex faces."""
 SURE = 0.15
 """Samples of less weight do not tell a plane: seen at grazing angles, or without slope."""
 ALIKE = 0.97
@@ -25,16 +34,12 @@ SHARP = 0.34
 
 
 @njit(cache=True, nogil=True)
-def sort_into_bins(points, origin, voxel, table, first, order):
-    """Sort points by the bin they lie in: `order[first[b]:first[b + 1]]` are those of bin b, in
-    their own order.
+def find_bins(start, stop, points, origin, voxel, table, bins):
+    """Fill `bins` (S,) with the bin that each of points [start, stop) lies in, -1 if in no block.
 
-    Bin `(block * BINS + i) * BINS + ...` subdivides a stored block; points elsewhere are left out.
-    Returns how many were sorted.
+    Bin `(block * BINS + i) * BINS + ...` subdivides a stored block.
     """
-    bins = np.empty(points.shape[0], np.int32)
-    first[:] = 0
-    for p in range(points.shape[0]):
+    for p in range(start, stop):
         i = int((points[p, 0] - origin[0]) / voxel)
         j = int((points[p, 1] - origin[1]) / voxel)
         k = int((points[p, 2] - origin[2]) / voxel)
@@ -43,195 +48,388 @@ def sort_into_bins(points, origin, voxel, table, first, order):
         if block >= 0:
             inner = ((i % SIDE // BIN) * BINS + j % SIDE // BIN) * BINS + k % SIDE // BIN
             bins[p] = block * BINS**3 + inner
+
+
+@njit(cache=True, nogil=True)
+def sort_bins(bins, first, places):
+    """Fill `first` (bins + 1,) with where each bin begins and `places` (S,) with where each sample
+    goes, -1 if into no bin. Within a bin samples keep their order.
+    """
+    first[:] = 0
+    for p in range(bins.shape[0]):
+        if bins[p] >= 0:
             first[bins[p] + 1] += 1
     for b in range(1, first.shape[0]):
         first[b] += first[b - 1]
     cursor = first[:-1].copy()
-    for p in range(points.shape[0]):
+    for p in range(bins.shape[0]):
+        places[p] = -1
         if bins[p] >= 0:
-            order[cursor[bins[p]]] = p
+            places[p] = cursor[bins[p]]
             cursor[bins[p]] += 1
-    return first[-1]
 
 
 @njit(cache=True, nogil=True)
-def gather(
-    x, y, z, ox, oy, oz, origin, voxel, table, first, points, normals, weights, view_of, reach, near
-):  # fmt: skip
-    """Copy to `near` the samples within `reach` of a point that face the way of (ox, oy, oz).
-
-    If none does, those that face the other way, turned round. Returns how many there are, as a
-    negative number if turned; where there are more than `CAPACITY`, every second one of them is
-    taken, or third, and so on.
+def file_samples(start, stop, points, normals, weights, view_of, origin, voxel, places, filed):
+    """Write samples [start, stop) to their places in `filed` (S, 8) float32: x, y, z in voxels from
+    the corner of their bin, which keeps them to 1e-7 voxels, normal, weight and view.
     """
-    size = voxel * BIN
-    # Where pixels are much wider than voxels, the reach goes beyond the table.
-    i0 = max(int((x - reach - origin[0]) / size), 0)
-    j0 = max(int((y - reach - origin[1]) / size), 0)
-    k0 = max(int((z - reach - origin[2]) / size), 0)
-    i1 = min(int((x + reach - origin[0]) / size) + 1, table.shape[0] * BINS)
-    j1 = min(int((y + reach - origin[1]) / size) + 1, table.shape[1] * BINS)
-    k1 = min(int((z + reach - origin[2]) / size) + 1, table.shape[2] * BINS)
-    count = 0
-    side = 1.0
-    facing, backing, stride = 0, 0, 1
-    for attempt in range(2):
+    for p in range(start, stop):
+        place = places[p]
+        if place < 0:
+            continue
+        for axis in range(3):
+            along = (points[p, axis] - origin[axis]) / voxel
+            filed[place, axis] = along - int(along) // BIN * BIN
+            filed[place, 3 + axis] = normals[p, axis]
+        filed[place, 6] = weights[p]
+        filed[place, 7] = view_of[p]
+
+
+@njit(cache=True, nogil=True)
+def bins_in(box, table):
+    """Return the bins that a box, from low to high, touches: (i0, i1, j0, j1, k0, k1)."""
+    # Where pixels are much wider than voxels, the box goes beyond the table.
+    i0, i1 = max(int(box[0, 0]) // BIN, 0), min(int(box[1, 0]) // BIN + 1, table.shape[0] * BINS)
+    j0, j1 = max(int(box[0, 1]) // BIN, 0), min(int(box[1, 1]) // BIN + 1, table.shape[1] * BINS)
+    k0, k1 = max(int(box[0, 2]) // BIN, 0), min(int(box[1, 2]) // BIN + 1, table.shape[2] * BINS)
+    return i0, i1, j0, j1, k0, k1
+
+
+@njit(cache=True, nogil=True, inline="always")
+def bin_at(i, j, k, table):
+    """Return the number of a bin, negative where no block is stored."""
+    block = table[i // BINS, j // BINS, k // BINS]
+    return block * BINS**3 + (i % BINS * BINS + j % BINS) * BINS + k % BINS if block >= 0 else -1
+
+
+@njit(cache=True, nogil=True)
+def crowd(box, table, first):
+    """Return how many samples lie in the bins that a box touches."""
+    i0, i1, j0, j1, k0, k1 = bins_in(box, table)
+    total = 0
+    for i in range(i0, i1):
+        for j in range(j0, j1):
+            for k in range(k0, k1):
+                b = bin_at(i, j, k, table)
+                if b >= 0:
+                    total += first[b + 1] - first[b]
+    return total
+
+
+@njit(cache=True, nogil=True)
+def collect(box, corner, stride, table, first, filed, pool):
+    """Copy the samples in a box to `pool` (8, POOL), their places relative to `corner`, and return
+    how many it holds.
+
+    Only every `stride`-th is looked at, fewer if there are more than the pool has room for.
+    """
+    i0, i1, j0, j1, k0, k1 = bins_in(box, table)
+    x0, x1 = np.float32(box[0, 0] - corner[0]), np.float32(box[1, 0] - corner[0])
+    y0, y1 = np.float32(box[0, 1] - corner[1]), np.float32(box[1, 1] - corner[1])
+    z0, z1 = np.float32(box[0, 2] - corner[2]), np.float32(box[1, 2] - corner[2])
+    while True:
+        held = 0
         for i in range(i0, i1):
+            from_x = np.float32(i * BIN - corner[0])
             for j in range(j0, j1):
+                from_y = np.float32(j * BIN - corner[1])
                 for k in range(k0, k1):
-                    block = table[i >> 2, j >> 2, k >> 2]
-                    if block < 0:
+                    b = bin_at(i, j, k, table)
+                    if b < 0:
                         continue
-                    b = block * BINS**3 + ((i & 3) * BINS + (j & 3)) * BINS + (k & 3)
-                    for s in range(first[b], first[b + 1]):
-                        dx, dy, dz = points[s, 0] - x, points[s, 1] - y, points[s, 2] - z
-                        if dx * dx + dy * dy + dz * dz > reach * reach:
+                    from_z = np.float32(k * BIN - corner[2])
+                    begin = (first[b] + stride - 1) // stride * stride
+                    for s in range(begin, first[b + 1], stride):
+                        x, y, z = filed[s, 0] + from_x, filed[s, 1] + from_y, filed[s, 2] + from_z
+                        if x < x0 or x > x1 or y < y0 or y > y1 or z < z0 or z > z1:
                             continue
-                        cosine = normals[s, 0] * ox + normals[s, 1] * oy + normals[s, 2] * oz
-                        if attempt == 0:
-                            backing += cosine < -0.1
-                        if side * cosine < 0.1:
-                            continue
-                        facing += 1
-                        if facing % stride or count == CAPACITY:
-                            continue
-                        near[0, count] = points[s, 0]
-                        near[1, count] = points[s, 1]
-                        near[2, count] = points[s, 2]
-                        near[3, count] = side * normals[s, 0]
-                        near[4, count] = side * normals[s, 1]
-                        near[5, count] = side * normals[s, 2]
-                        near[6, count] = weights[s]
-                        near[9, count] = view_of[s]
-                        count += 1
-        if attempt == 1:
-            break
-        if facing > CAPACITY:
-            stride = facing // CAPACITY + 1
-        elif facing == 0 and backing > 0:
-            side = -1.0
-            stride = backing // CAPACITY + 1
-        else:
-            break
-        facing, count = 0, 0
-    return count if side > 0.0 else -count
+                        if held < POOL:
+                            pool[0, held], pool[1, held], pool[2, held] = x, y, z
+                            for field in range(3, 8):
+                                pool[field, held] = filed[s, field]
+                        held += 1
+        if held <= POOL:
+            pool[:, held : padded(held)] = ZERO
+            return held
+        stride *= held // POOL + 1
+
+
+@njit(cache=True, nogil=True, inline="always")
+def padded(count):
+    """Return the next multiple of `LANES`: a loop over so many leaves no scalar remainder."""
+    return (count + LANES - 1) & -LANES
 
 
 @njit(cache=True, nogil=True, fastmath={"reassoc", "contract", "nsz"})
-def step_to_surface(x, y, z, h, trust, near, count, result):
+def choose(x, y, z, ox, oy, oz, reach, pool, lanes, apart):
+    """Let those samples count that lie within `reach` of a point and face the way of (ox, oy, oz):
+    0 in `apart`, else `AWAY`. Returns how many they are. All numbers are float32.
+    """
+    limit = reach * reach
+    count = ZERO
+    for s in range(lanes):
+        dx, dy, dz = pool[0, s] - x, pool[1, s] - y, pool[2, s] - z
+        cosine = pool[3, s] * ox + pool[4, s] * oy + pool[5, s] * oz
+        counts = (dx * dx + dy * dy + dz * dz <= limit) & (cosine >= FACING)
+        apart[s] = ZERO if counts else AWAY
+        count += ONE if counts else ZERO
+    return int(count)
+
+
+@njit(cache=True, nogil=True, fastmath={"reassoc", "contract", "nsz"})
+def measure(x, y, z, pool, lanes, apart, squares, bits):
+    """Fill `squares` with the squared distances of the samples that count, more than `AWAY` for the
+    others, and return the least.
+
+    `bits` are the same numbers as integers, which order alike if none is negative: SIMD finds the
+    least of integers, but not of floats, because of nan.
+    """
+    for s in range(lanes):
+        dx, dy, dz = pool[0, s] - x, pool[1, s] - y, pool[2, s] - z
+        squares[s] = dx * dx + dy * dy + dz * dz + apart[s]
+    least = bits[0]
+    for s in range(lanes):
+        least = min(least, bits[s])
+    bits[POOL] = least
+    return squares[POOL]
+
+
+@njit(cache=True, nogil=True, fastmath={"reassoc", "contract", "nsz"})
+def step_to_surface(x, y, z, inverse, side, trust, rest, pool, lanes, squares, result):
     """Fill `result` with the normal and the shift along it that bring (x, y, z) onto the samples,
     and, in its fifth place, the length of the mean normal; return whether any counted.
 
     Implicit moving least squares with two changes: the weight of a sample is compact, (1 - d^2 /
-    h^2)^2, and `h` is to be wider where samples are sparse; and a sample's plane is tilted half-way
-    to the mean normal, because the chord between two points of a sphere is perpendicular to the sum
-    of their normals: exact on planes and spheres (Rusinkiewicz 2019 uses it in registration).
+    h^2)^2, with `inverse` for 1 / h^2, and h is to be wider where samples are sparse; and a
+    sample's plane is tilted half-way to the mean normal, because the chord between two points of a
+    sphere is perpendicular to the sum of their normals: exact on planes and spheres (Rusinkiewicz
+    2019 uses it in registration). `side` is -1 where normals are to be turned round; `rest` is 2 -
+    `trust`.
     """
-    inverse = 1.0 / (h * h)
-    weight = nx = ny = nz = cx = cy = cz = rise = 0.0
-    for s in range(count):
-        dx, dy, dz = near[0, s] - x, near[1, s] - y, near[2, s] - z
-        bump = max(0.0, 1.0 - (dx * dx + dy * dy + dz * dz) * inverse)
-        bump = bump * bump * near[6, s]
+    weight = nx = ny = nz = cx = cy = cz = lift = ZERO
+    for s in range(lanes):
+        dx, dy, dz = pool[0, s] - x, pool[1, s] - y, pool[2, s] - z
+        bump = max(ZERO, ONE - squares[s] * inverse)
+        bump = bump * bump * pool[6, s]
         weight += bump
-        nx += bump * near[3, s]
-        ny += bump * near[4, s]
-        nz += bump * near[5, s]
+        nx += bump * pool[3, s]
+        ny += bump * pool[4, s]
+        nz += bump * pool[5, s]
         cx += bump * dx
         cy += bump * dy
         cz += bump * dz
-        rise += bump * (dx * near[3, s] + dy * near[4, s] + dz * near[5, s])
+        lift += bump * (dx * pool[3, s] + dy * pool[4, s] + dz * pool[5, s])
     length = np.sqrt(nx * nx + ny * ny + nz * nz)
-    if length == 0.0:
+    if length == ZERO:
         return False
-    nx /= length
-    ny /= length
-    nz /= length
+    turn = side / length
+    nx *= turn
+    ny *= turn
+    nz *= turn
     # the sum of bump (trust (n_i + n) + 2 (1 - trust) n) . d over the same with n in place of d
     result[0] = nx
     result[1] = ny
     result[2] = nz
-    above = trust * rise + (2.0 - trust) * (cx * nx + cy * ny + cz * nz)
-    result[3] = above / (trust * length + (2.0 - trust) * weight)
+    above = trust * side * lift + rest * (cx * nx + cy * ny + cz * nz)
+    result[3] = above / (trust * length + rest * weight)
     result[4] = length / weight
     return True
 
 
 @njit(cache=True, nogil=True, fastmath={"reassoc", "contract", "nsz"})
-def nearest_sample(x, y, z, near, count):
-    """Return the squared distance of the nearest sample."""
-    best = np.inf
-    for s in range(count):
-        dx, dy, dz = near[0, s] - x, near[1, s] - y, near[2, s] - z
-        best = min(best, dx * dx + dy * dy + dz * dz)
-    return best
+def leave_far(limit, lanes, squares, apart):
+    """Let samples count no longer whose squared distance is not under `limit`; if but few would
+    stay, all do. Returns how many stay, 0 for all.
+    """
+    count = ZERO
+    for s in range(lanes):
+        count += ONE if squares[s] < limit else ZERO
+    if count <= 3:
+        return 0
+    for s in range(lanes):
+        apart[s] = ZERO if squares[s] < limit else AWAY
+    return int(count)
+
+
+@njit(cache=True, nogil=True)
+def views_within(limit, pool, lanes, squares, views):
+    """Return how many of the `views` have a sample with a squared distance of at most `limit`."""
+    total = 0
+    for begin in range(0, views, 32):
+        seen = 0
+        for s in range(lanes):
+            view = int(pool[7, s]) - begin
+            counts = (squares[s] <= limit) & (view >= 0) & (view < 32)
+            seen |= int(counts) << (view & 31)
+        while seen:
+            seen &= seen - 1
+            total += 1
+    return total
+
+
+@njit(cache=True, nogil=True)
+def part_end(begin, vertices):
+    """Return the end of the run of vertices that lie in the same part as vertex `begin`."""
+    i, j, k = part_of(vertices, begin)
+    end = begin + 1
+    while end < vertices.shape[0] and part_of(vertices, end) == (i, j, k):
+        end += 1
+    return end
+
+
+@njit(cache=True, nogil=True, inline="always")
+def part_of(vertices, v):
+    """Return the part of a block that a vertex on the net lies in."""
+    return int(vertices[v, 0]) // PART, int(vertices[v, 1]) // PART, int(vertices[v, 2]) // PART
+
+
+@njit(cache=True, nogil=True)
+def pool_around(begin, end, net, outward, inset, reach, corner, table, first, filed, pool, box):
+    """Fill `pool` with the samples in reach of the vertices from `begin` to `end`, or of so many
+    of them that there is room.
+
+    Returns how many it holds, for vertices up to which, and of how many samples every one is one: a
+    vertex alone may have more than there is room for.
+    """
+    while True:
+        for axis in range(3):
+            low = high = net[begin, axis] - inset * outward[begin, axis]
+            for v in range(begin + 1, end):
+                along = net[v, axis] - inset * outward[v, axis]
+                low, high = min(low, along), max(high, along)
+            box[0, axis], box[1, axis] = low - reach, high + reach
+        most = crowd(box, table, first)
+        if most <= POOL or end == begin + 1:
+            stride = max(1, (most + POOL - 1) // POOL)
+            return collect(box, corner, stride, table, first, filed, pool), end, stride
+        end = begin + max(1, (end - begin) * POOL // most)
 
 
 @njit(cache=True, nogil=True)
 def snap(
-    start, stop, vertices, outward, origin, voxel, table, first, points, normals, weights, view_of,
-    reach, inset, kept, width, trust, rounds, beside, support,
+    start, stop, net, outward, origin, voxel, table, first, filed,
+    reach, inset, kept, width, trust, rounds, beside, views, vertices, support,
 ):  # fmt: skip
-    """Move vertices [start, stop) onto the samples around them.
+    """Put the vertices of the parts of `net` that begin in [start, stop) onto the samples around
+    them.
 
-    `points`, `normals`, `weights`, `view_of` are sorted by bin (`first`). `outward` is rough on
-    entry and the surface's normal on return. Where all samples within `reach` face the other way,
-    the vertex is on the back of a sheet and rests on its front. `support` tells how many views have
-    samples within `beside` of the vertex on its own side; -1 where it rests on nothing.
+    `net` (V, 3), like all lengths, is in voxels from `origin`; `filed` are the samples, sorted by
+    bin (`first`). `vertices` is filled with the places in the scene; `outward` is rough on entry
+    and the surface's normal on return. Where all samples within `reach` face the other way, the
+    vertex is on the back of a sheet and rests on its front. `support` tells how many of the `views`
+    have samples within `beside` of the vertex on its own side; -1 where it rests on nothing.
     """
-    near = np.empty((10, CAPACITY))
-    last_seen = np.full(view_of.max() + 1 if len(view_of) else 1, -1, np.int64)
-    planes = np.empty((3, 7))
-    result = np.empty(5)
-    for v in range(start, stop):
-        x, y, z = vertices[v, 0], vertices[v, 1], vertices[v, 2]
-        ox, oy, oz = outward[v, 0], outward[v, 1], outward[v, 2]
-        # The net lies about `inset` outside of the surface.
-        count = gather(
-            x - inset * ox, y - inset * oy, z - inset * oz, ox, oy, oz,
-            origin, voxel, table, first, points, normals, weights, view_of, reach, near,
-        )  # fmt: skip
-        turned, count = count < 0, abs(count)
-        result[4] = 1.0
-        for step in range(rounds):
-            h = width if step else 1.5 * reach
-            h = np.sqrt(h * h + nearest_sample(x, y, z, near, count))
-            if not step_to_surface(x, y, z, h, trust, near, count, result):
-                break
-            x += result[3] * result[0]
-            y += result[3] * result[1]
-            z += result[3] * result[2]
-            outward[v, 0], outward[v, 1], outward[v, 2] = result[0], result[1], result[2]
-            if step == 0 and count < CAPACITY // 2:
-                count = keep_nearest(x, y, z, kept * kept, near, count)
-            elif step == 0:
-                # Many samples were passed over: take all of those that matter.
-                again = gather(
-                    x, y, z, result[0], result[1], result[2],
-                    origin, voxel, table, first, points, normals, weights, view_of, kept, near,
-                )  # fmt: skip
-                count = again if again > 0 else count
-            elif abs(result[3]) < 5e-4 * width:
-                break
-        result[0], result[1], result[2] = x, y, z
-        if count > 3 and result[4] < SMOOTH:
-            sharpen(vertices[v], near, count, voxel, inset / voxel, planes, result)
-        x, y, z = result[0], result[1], result[2]
-        vertices[v, 0], vertices[v, 1], vertices[v, 2] = x, y, z
-        support[v] = -1 if count == 0 else 0
-        for s in range(0 if turned else count):
-            dx, dy, dz = near[0, s] - x, near[1, s] - y, near[2, s] - z
-            view = int(near[9, s])
-            if dx * dx + dy * dy + dz * dz <= beside * beside and last_seen[view] != v:
-                last_seen[view] = v
-                support[v] += 1
+    pool, near = np.empty((8, POOL), np.float32), np.empty((10, POOL), np.float32)
+    apart, squares = np.empty(POOL, np.float32), np.empty(POOL + 1, np.float32)
+    bits = squares.view(np.int32)
+    planes, result, box = np.empty((3, 7)), np.empty(5, np.float32), np.empty((2, 3))
+    corner, from_net, place = np.empty(3), np.empty(3), np.empty(3)
+    trust, rest = np.float32(trust), np.float32(2.0 - trust)
+    settled = np.float32(1e-4 * width)
+    begin = start if start == 0 else part_end(start - 1, net)
+    end = begin
+    while begin < stop or begin < end:
+        if begin == end:
+            end = part_end(begin, net)
+            for axis in range(3):
+                corner[axis] = int(net[begin, axis]) // PART * PART + 0.5 * PART
+        held, pooled, stride = pool_around(
+            begin, end, net, outward, inset, reach, corner, table, first, filed, pool, box
+        )
+        lanes = padded(held)
+        for v in range(begin, pooled):
+            for axis in range(3):
+                from_net[axis] = net[v, axis] - corner[axis]
+            x, y, z = np.float32(from_net[0]), np.float32(from_net[1]), np.float32(from_net[2])
+            ox = np.float32(outward[v, 0])
+            oy = np.float32(outward[v, 1])
+            oz = np.float32(outward[v, 2])
+            # The net lies about `inset` outside of the surface.
+            away = np.float32(inset)
+            inner = x - away * ox, y - away * oy, z - away * oz
+            ball = np.float32(reach)
+            side = ONE
+            count = choose(*inner, ox, oy, oz, ball, pool, lanes, apart)
+            if count == 0:
+                count = choose(*inner, -ox, -oy, -oz, ball, pool, lanes, apart)
+                side = -ONE
+            result[4], length = ONE, ZERO
+            for step in range(rounds if count else 0):
+                h = width if step else 1.5 * reach
+                least = measure(x, y, z, pool, lanes, apart, squares, bits)
+                inverse = ONE / (np.float32(h * h) + least)
+                if not step_to_surface(
+                    x, y, z, inverse, side, trust, rest, pool, lanes, squares, result
+                ):
+                    break
+                x += result[3] * result[0]
+                y += result[3] * result[1]
+                z += result[3] * result[2]
+                length, before = abs(result[3]), length
+                if step > 0:
+                    if length * length < before * settled:
+                        break  # as much shorter again, the next step would be nothing
+                elif stride == 1:
+                    measure(x, y, z, pool, lanes, apart, squares, bits)
+                    stay = leave_far(np.float32(kept * kept), lanes, squares, apart)
+                    count = stay if stay else count
+                else:
+                    # Many samples were passed over: take all of those that matter.
+                    place[0], place[1], place[2] = x, y, z
+                    for axis in range(3):
+                        middle = corner[axis] + place[axis]
+                        box[0, axis], box[1, axis] = middle - kept, middle + kept
+                    lanes = padded(collect(box, corner, 1, table, first, filed, pool))
+                    count = choose(
+                        x, y, z, side * result[0], side * result[1], side * result[2],
+                        np.float32(kept), pool, lanes, apart,
+                    )  # fmt: skip
+                    if count == 0:
+                        held = pool_around(
+                            v, v + 1, net, outward, inset, reach, corner, table, first, filed,
+                            pool, box,
+                        )[0]  # fmt: skip
+                        lanes = padded(held)
+                        count = choose(
+                            *inner, side * ox, side * oy, side * oz, ball, pool, lanes, apart
+                        )
+            if length > ZERO:
+                outward[v, 0], outward[v, 1], outward[v, 2] = result[0], result[1], result[2]
+            place[0], place[1], place[2] = x, y, z
+            if count > 3 and result[4] < SMOOTH:
+                count = bring_together(side, pool, lanes, apart, near)
+                sharpen(from_net, near, count, inset, planes, place)
+            for axis in range(3):
+                vertices[v, axis] = origin[axis] + voxel * (corner[axis] + place[axis])
+            support[v] = 0 if count else -1
+            if count and side == ONE:
+                x, y, z = np.float32(place[0]), np.float32(place[1]), np.float32(place[2])
+                measure(x, y, z, pool, lanes, apart, squares, bits)
+                limit = np.float32(beside * beside)
+                support[v] = views_within(limit, pool, lanes, squares, views)
+        begin = pooled
 
 
 @njit(cache=True, nogil=True)
-def group_into_planes(x, y, z, near, count, voxel, planes):
+def bring_together(side, pool, lanes, apart, near):
+    """Copy the samples that count to `near` (10, POOL) and return their number."""
+    count = 0
+    for s in range(lanes):
+        if apart[s] == ZERO:
+            for field in range(3):
+                near[field, count] = pool[field, s]
+                near[3 + field, count] = side * pool[3 + field, s]
+            near[6, count] = pool[6, s]
+            count += 1
+    return count
+
+
+@njit(cache=True, nogil=True)
+def group_into_planes(x, y, z, near, count, planes):
     """Fit at most three planes to the samples around a point, the nearest first; return how many.
 
-    `planes` (3, 7) is filled with normals and offsets; `near[7]` on return holds the plane of
+    `planes` (3, 7) is filled with normals and offsets; `near[9]` on return holds the plane of
     each sample, or -1. Returns 0 if the samples are not those of a few planes that meet: a rounded
     edge is no crease.
     """
@@ -239,15 +437,15 @@ def group_into_planes(x, y, z, near, count, voxel, planes):
     for s in range(count):
         dx, dy, dz = near[0, s] - x, near[1, s] - y, near[2, s] - z
         near[8, s] = dx * dx + dy * dy + dz * dz
-        near[7, s] = -2.0
+        near[9, s] = -2.0
         if near[6, s] > SURE:
-            near[7, s] = -1.0
-            everything += near[6, s] / (near[8, s] + 0.25 * voxel * voxel)
+            near[9, s] = -1.0
+            everything += near[6, s] / (near[8, s] + 0.25)
     found, stray = 0, 0.0
     while stray <= STRAY * everything:
         seed, best = -1, np.inf
         for s in range(count):
-            if near[7, s] == -1.0 and near[8, s] < best:
+            if near[9, s] == -1.0 and near[8, s] < best:
                 seed, best = s, near[8, s]
         if seed < 0:
             return found
@@ -256,25 +454,25 @@ def group_into_planes(x, y, z, near, count, voxel, planes):
         sx = sy = sz = offset = total = 0.0
         members = 0
         for s in range(count):
-            if near[7, s] != -1.0:
+            if near[9, s] != -1.0:
                 continue
             rise = (near[0, s] - px) * nx + (near[1, s] - py) * ny + (near[2, s] - pz) * nz
             cosine = near[3, s] * nx + near[4, s] * ny + near[5, s] * nz
-            if s != seed and (cosine < ALIKE or abs(rise) > COPLANAR * voxel):
+            if s != seed and (cosine < ALIKE or abs(rise) > COPLANAR):
                 continue
-            weight = near[6, s] / (near[8, s] + 0.25 * voxel * voxel)
+            weight = near[6, s] / (near[8, s] + 0.25)
             sx += weight * near[3, s]
             sy += weight * near[4, s]
             sz += weight * near[5, s]
             offset += weight * rise
             total += weight
             members += 1
-            near[7, s] = found
+            near[9, s] = found
         if members < 3 or found == 3:
             stray += total
             for s in range(count):
-                if near[7, s] == found:
-                    near[7, s] = -2.0
+                if near[9, s] == found:
+                    near[9, s] = -2.0
             continue
         length = np.sqrt(sx * sx + sy * sy + sz * sz)
         sx, sy, sz = sx / length, sy / length, sz / length
@@ -286,7 +484,7 @@ def group_into_planes(x, y, z, near, count, voxel, planes):
 
 
 @njit(cache=True, nogil=True)
-def sharpen(start, near, count, voxel, inset, planes, place):
+def sharpen(start, near, count, inset, planes, place):
     """Move `place` onto the crease or corner that the samples show and the vertex belongs to.
 
     The vertex lies on the nearest plane of its samples. It belongs to the crease with another if,
@@ -295,7 +493,7 @@ def sharpen(start, near, count, voxel, inset, planes, place):
     2002) has the same aim; here the planes are found first, so no tolerance of singular values
     decides what is sharp.
     """
-    found = group_into_planes(place[0], place[1], place[2], near, count, voxel, planes)
+    found = group_into_planes(place[0], place[1], place[2], near, count, planes)
     if found < 2:
         return
     x, y, z = start[0], start[1], start[2]
@@ -312,45 +510,30 @@ def sharpen(start, near, count, voxel, inset, planes, place):
         height = planes[p, 0] * x + planes[p, 1] * y + planes[p, 2] * z - planes[p, 3]
         if p > 0:
             cosine = np.sqrt(max(0.0, 1.0 - sine * sine))
-            past = (inset * (1.0 - cosine) + 0.5 * sine) * voxel
-            if sine < SHARP or height < -0.3 * sine * voxel or height > past:
+            past = inset * (1.0 - cosine) + 0.5 * sine
+            if sine < SHARP or height < -0.3 * sine or height > past:
                 continue
         step = height / sine
         planes[used, 4], planes[used, 5], planes[used, 6] = ux / sine, uy / sine, uz / sine
         x -= step * planes[used, 4]
         y -= step * planes[used, 5]
         z -= step * planes[used, 6]
-        if p > 0 and not measured(x, y, z, near, count, p, voxel):
+        if p > 0 and not measured(x, y, z, near, count, p):
             return
         used += 1
-    if used > 1 and measured(x, y, z, near, count, 0, voxel):
+    if used > 1 and measured(x, y, z, near, count, 0):
         place[0], place[1], place[2] = x, y, z
 
 
 @njit(cache=True, nogil=True)
-def measured(x, y, z, near, count, plane, voxel):
+def measured(x, y, z, near, count, plane):
     """Return whether a sample of a plane lies within a voxel: no plane goes on unseen."""
     for s in range(count):
-        if near[7, s] == plane:
+        if near[9, s] == plane:
             dx, dy, dz = near[0, s] - x, near[1, s] - y, near[2, s] - z
-            if dx * dx + dy * dy + dz * dz <= voxel * voxel:
+            if dx * dx + dy * dy + dz * dz <= 1.0:
                 return True
     return False
-
-
-@njit(cache=True, nogil=True)
-def keep_nearest(x, y, z, limit, near, count):
-    """Move the samples with a squared distance under `limit` to the front and return their number;
-    all, if those are few.
-    """
-    kept = 0
-    for s in range(count):
-        dx, dy, dz = near[0, s] - x, near[1, s] - y, near[2, s] - z
-        if dx * dx + dy * dy + dz * dz < limit:
-            for field in (0, 1, 2, 3, 4, 5, 6, 9):
-                near[field, kept], near[field, s] = near[field, s], near[field, kept]
-            kept += 1
-    return kept if kept > 3 else count
 
 
 @njit(cache=True, nogil=True)
