@@ -5,8 +5,8 @@
     python -m benchmarks.compare_peers --methods backproject --reuse FILE.json
                                                                     the others' rows from before
 
-Seconds are warm (one run on the first mesh is not counted) and medians; rendering is timed against
-Embree on the same views.
+Seconds are warm (one run on the first mesh is not counted) and medians. Rendering is timed by
+`benchmarks.rendering`.
 """
 
 from __future__ import annotations
@@ -98,7 +98,6 @@ def main() -> None:
     for path in files:
         row = measure(path, options, warm, console)
         row["methods"] = old_rows.get(row["mesh"], {}).get("methods", {}) | row["methods"]
-        row["render"] = row["render"] or old_rows.get(row["mesh"], {}).get("render", {})
         results["meshes"].append(row)
         if options.json:  # after each mesh: a long run that is cut short keeps what it has
             Path(options.json).write_text(json.dumps(results, indent=1) + "\n")
@@ -134,7 +133,7 @@ def default_folder() -> Path:
 def measure(
     path: Path, options: argparse.Namespace, warm: set[str], console: Console
 ) -> dict[str, Any]:
-    """Return one mesh's row: its rendering seconds, and each method's seconds and scores."""
+    """Return one mesh's row: each method's seconds and scores."""
     truth = bp.normalize(bp.Mesh.load(path)).mesh
     rig = bp.Rig.dodecahedron(size=options.size)
     views = bp.render(truth, rig)
@@ -143,7 +142,6 @@ def measure(
         "mesh": path.stem,
         "faces": len(truth.faces),
         "closed": is_closed(truth),
-        "render": {} if options.reuse else time_rendering(truth, rig, options.repeat),
         "methods": {},
     }
     for name in options.methods:
@@ -187,21 +185,6 @@ def timed(work: Callable[[], Any], repeat: int) -> tuple[list[float], Any]:
     return seconds, result
 
 
-def time_rendering(truth: bp.Mesh, rig: bp.Rig, repeat: int) -> dict[str, float]:
-    """Return both renderers' median seconds on the same views, and how far their depths differ."""
-    bp.render(truth, rig)
-    peers.render_open3d(truth, rig)
-    ours, views = timed(lambda: bp.render(truth, rig), max(repeat, 3))
-    theirs, embree = timed(lambda: peers.render_open3d(truth, rig), max(repeat, 3))
-    both = views.silhouettes & embree.silhouettes
-    return {
-        "backproject": statistics.median(ours),
-        "open3d": statistics.median(theirs),
-        "median_difference": float(np.median(np.abs(views.depth[both] - embree.depth[both]))),
-        "silhouettes_differ": float((views.silhouettes != embree.silhouettes).mean()),
-    }
-
-
 def is_closed(mesh: bp.Mesh) -> bool:
     """Return whether a mesh has an inside: no open edge once equal corners are one.
 
@@ -237,7 +220,7 @@ Grid = tuple[str, list[str], list[list[str]]]
 
 
 def tables(results: dict[str, Any]) -> list[Grid]:
-    """Return titled tables: medians of the closed and the other shapes, each mesh, rendering."""
+    """Return titled tables: medians of the closed and the other shapes, each mesh."""
     rows = results["meshes"]
     names = [name for name in METHODS if any(name in row["methods"] for row in rows)]
     closed = [row for row in rows if row["closed"]]
@@ -253,8 +236,6 @@ def tables(results: dict[str, Any]) -> list[Grid]:
         _mesh_table("Hausdorff", rows, names, _hausdorff, ".4f", best=min),
         _mesh_table("Seconds", rows, names, lambda result: result["seconds"], ".2f", best=min),
     ]
-    if any(row["render"] for row in rows):
-        made.append(_render_table(rows))
     failed = [
         [row["mesh"], name, result["error"]]
         for row in rows
@@ -290,11 +271,16 @@ def to_markdown(results: dict[str, Any]) -> str:
     ]
     if "reused" in results:
         lines += ["", f"Methods not named in the command are from {results['reused']}"]
-    for title, head, rows in tables(results):
-        lines += ["", f"## {title}", "", "| " + " | ".join(head) + " |"]
-        lines += ["|---" + "|---:" * (len(head) - 1) + "|"]
-        lines += ["| " + " | ".join(row) + " |" for row in rows]
+    for grid in tables(results):
+        lines += grid_to_markdown(*grid, level=2)
     return "\n".join(lines) + "\n"
+
+
+def grid_to_markdown(title: str, head: list[str], rows: list[list[str]], level: int) -> list[str]:
+    """Return the lines of a table under its title, a heading of the `level`."""
+    lines = ["", f"{'#' * level} {title}", "", "| " + " | ".join(head) + " |"]
+    lines += ["|---" + "|---:" * (len(head) - 1) + "|"]
+    return lines + ["| " + " | ".join(row) + " |" for row in rows]
 
 
 def _median_table(title: str, rows: list[dict[str, Any]], names: list[str]) -> Grid:
@@ -343,18 +329,6 @@ def _mesh_table(
         cells = [f"**{cell}**" if cell == winner else cell for cell in cells]
         body.append([row["mesh"], shape, *cells, ratio])
     return title, ["mesh", "shape", *names, "backproject / open3d"], body
-
-
-def _render_table(rows: list[dict[str, Any]]) -> Grid:
-    body = []
-    for row in rows:
-        if row["render"]:
-            ours, theirs = row["render"]["backproject"], row["render"]["open3d"]
-            cells = [f"{1000 * ours:.0f}", f"{1000 * theirs:.0f}", f"{theirs / ours:.1f}"]
-            off = f"{row['render']['median_difference']:.1e}"
-            body.append([row["mesh"], f"{row['faces']:,}", *cells, off])
-    head = ["mesh", "triangles", "backproject, ms", "Open3D, ms", "times faster", "depth differs"]
-    return "Rendering 20 views, scene building included", head, body
 
 
 def _f_at_1(result: dict[str, Any]) -> float:

@@ -24,7 +24,7 @@ def rasterise(mesh: Mesh, rig: Rig, *, threads: int, progress: Progress) -> NDAr
     bands = max(-(-threads // len(rig)), -(-rig.height * rig.width // BAND_PIXELS))
     bands = min(bands, rig.height)
     faces = mesh.faces.view(np.uint32)  # an index that cannot be negative needs no test
-    points = np.ascontiguousarray(mesh.vertices.T)
+    points = np.ascontiguousarray(mesh.vertices.T)  # rows can be loaded as vectors
     planes = np.empty((4, len(faces)), np.float32)
     raster.find_planes(points, faces, planes)
     scene = (points, faces, planes)
@@ -45,10 +45,12 @@ def rasterise(mesh: Mesh, rig: Rig, *, threads: int, progress: Progress) -> NDAr
         raster.draw_bands(start, stop, bands, *scene, *cameras, *scratch, depth)
         idle.append(scratch)
 
+    items = len(rig) * bands
     parallel.run(
         draw,
-        len(rig) * bands,
+        items,
         threads=threads,
+        chunks_per_thread=items,  # one by one: no thread waits long for the last
         on_chunk=lambda share: progress("render", share),
     )
     return depth
