@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from backproject.metrics.scores import Scores as Scores
     from backproject.pipeline import roundtrip as roundtrip
     from backproject.rendering.render import render as render
+    from backproject.simplification.simplify import simplify as simplify
 
 _HOME = {
     "BackprojectError": "errors",
@@ -56,6 +57,7 @@ _HOME = {
     "normalize": "geometry.mesh",
     "render": "rendering.render",
     "roundtrip": "pipeline",
+    "simplify": "simplification.simplify",
 }
 
 __all__ = sorted(_HOME)

@@ -13,6 +13,7 @@ PUBLIC = [
     "BackprojectError", "Camera", "FileMissingError", "FormatError", "InputError", "Mesh",
     "NormalizedMesh", "OutputError", "PointCloud", "ReconstructionError", "Rig", "Scores",
     "Similarity", "ViewSet", "backproject", "compare", "fuse", "normalize", "render", "roundtrip",
+    "simplify",
 ]  # fmt: skip
 SOURCE = Path(bp.__file__).parent
 

@@ -42,6 +42,7 @@ from backproject.metrics.compare import compare
 from backproject.metrics.visibility import inferred_fraction
 from backproject.pipeline import observe, roundtrip
 from backproject.report.folder import is_roundtrip, write_roundtrip, write_scores
+from backproject.simplification.simplify import simplify
 
 Out = Annotated[Path, arg(aliases=["-o"], metavar="OUT")]
 MeshIn = Annotated[Positional[Path], arg(metavar="MESH")]
@@ -234,11 +235,15 @@ class Fuse(Common):
     """solid: closed, what no camera saw is inferred. seen: open, only what some camera saw."""
     noise: float | None = None
     """Standard deviation of depth, in the capture's units; by default estimated from the views."""
+    simplify: Annotated[float | None, arg(metavar="TOLERANCE")] = None
+    """Leave triangles out, and stay within this distance, in the capture's units."""
 
     def check(self) -> None:
-        """Check the resolution and the place of the mesh."""
+        """Check the numbers and the place of the mesh."""
         super().check()
         check_resolution(self.resolution)
+        if self.simplify is not None:
+            check_tolerance("--simplify", self.simplify)
         writable_format(self.out)
         check_file_place(self.out)
 
@@ -254,11 +259,48 @@ class Fuse(Common):
                 threads=self.threads,
                 progress=progress,
             )
+            if self.simplify is not None:
+                mesh = simplify(
+                    mesh, tolerance=self.simplify, threads=self.threads, progress=progress
+                )
             progress(f"writing {self.out}", 1.0)
             mesh.save(self.out)
         report.say(
             f"wrote {self.out}: {len(mesh.vertices):,} vertices, {len(mesh.faces):,} triangles"
             + said_of_support(mesh)
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Simplify(Common):
+    """Leave triangles out of a mesh, and stay within a tolerance, which is proved."""
+
+    mesh: MeshIn
+    """The shape: .obj .ply .stl .off .glb .gltf"""
+    out: Out
+    """The mesh: .ply .obj .stl .glb .off"""
+    tolerance: float
+    """How far the surfaces may be from each other anywhere, in the mesh's own units."""
+
+    def check(self) -> None:
+        """Check the tolerance and the place of the mesh."""
+        super().check()
+        check_tolerance("--tolerance", self.tolerance)
+        writable_format(self.out)
+        check_file_place(self.out, keep=(self.mesh,))
+
+    def work(self, report: Reporter) -> None:
+        """Simplify and write the mesh."""
+        with report.working(f"reading {self.mesh}") as progress:
+            given = load_mesh(self.mesh)
+            mesh = simplify(
+                given, tolerance=self.tolerance, threads=self.threads, progress=progress
+            )
+            progress(f"writing {self.out}", 1.0)
+            mesh.save(self.out)
+        report.say(
+            f"wrote {self.out}: {len(mesh.faces):,} of {len(given.faces):,} triangles,"
+            f" {self.tolerance:g} from the given surface at most"
         )
 
 
@@ -308,6 +350,11 @@ class Compare(Common):
         report.table(f"{self.reconstruction.name} against {self.truth.name}", scores.table())
         if self.json:
             report.say(f"wrote {self.json}")
+
+
+def check_tolerance(name: str, tolerance: float) -> None:
+    """Refuse a tolerance that is none."""
+    check_between(name, tolerance, 0, np.finfo(float).max, "a finite distance of 0 or more")
 
 
 def said_of_support(mesh: Mesh) -> str:

@@ -13,7 +13,16 @@ from typing import Annotated
 
 import tyro
 
-from backproject.cli.commands import Cloud, Common, Compare, Demo, Fuse, Render, RoundTrip
+from backproject.cli.commands import (
+    Cloud,
+    Common,
+    Compare,
+    Demo,
+    Fuse,
+    Render,
+    RoundTrip,
+    Simplify,
+)
 from backproject.cli.console import Reporter, fail
 from backproject.errors import BackprojectError
 
@@ -25,6 +34,7 @@ Command = (
     | Annotated[Render, tyro.conf.subcommand("render")]
     | Annotated[Cloud, tyro.conf.subcommand("cloud")]
     | Annotated[Fuse, tyro.conf.subcommand("fuse")]
+    | Annotated[Simplify, tyro.conf.subcommand("simplify")]
     | Annotated[Compare, tyro.conf.subcommand("compare")]
 )
 

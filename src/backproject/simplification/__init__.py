@@ -1,0 +1,1 @@
+"""Mesh -> the same surface in fewer triangles."""
