@@ -305,7 +305,9 @@ def test_bad_usage_ends_with_2_on_stderr(line, here, capsys):
     assert content(here) == before
 
 
-@pytest.mark.parametrize("command", ["demo", "roundtrip", "render", "cloud", "fuse", "compare"])
+@pytest.mark.parametrize(
+    "command", ["demo", "roundtrip", "render", "cloud", "fuse", "simplify", "compare"]
+)
 def test_every_command_has_help_for_every_option(command, capsys):
     assert run(f"{command} --help") == 0
     told = capsys.readouterr().out
