@@ -214,19 +214,21 @@ def test_compiled_and_plain_kernels_agree(monkeypatch):
     rig = bp.Rig.looking_at([(0.9, 0.7, 1.0), (-1.0, 0.3, 0.8)], size=12)
     views = bp.render(turned_box(), rig)
     compiled = inverse_depth_slopes(views)
-    for name in ("inverse", "slope", "joined", "one_sided"):
+    for name in ("hold_rows", "slopes_of_row", "slope", "joined", "one_sided"):
         monkeypatch.setattr(slope_kernels, name, getattr(slope_kernels, name).py_func)
     plain = np.empty_like(compiled[0]), np.empty_like(compiled[1])
     with np.errstate(invalid="ignore"):
         slope_kernels.slope_rows.py_func(0, 24, views.depth, rig.intrinsics, *plain)
     np.testing.assert_allclose(plain, compiled, rtol=1e-12)
 
+    for name in ("hold_rows", "slopes_of_row"):
+        monkeypatch.setattr(unproject_kernels, name, getattr(slope_kernels, name))
     cloud = bp.backproject(views)
     points, normals = np.empty_like(cloud.points), np.empty_like(cloud.normals)
     index = np.empty_like(cloud.view_index)
     counts = np.isfinite(views.depth).sum(axis=2).ravel()
     unproject_kernels.unproject_rows.py_func(
-        0, 24, views.depth, *plain, rig.intrinsics, rig.world_from_camera,
+        0, 24, views.depth, rig.intrinsics, rig.world_from_camera,
         np.cumsum(counts) - counts, points, normals, index,
     )  # fmt: skip
     np.testing.assert_allclose(points, cloud.points, atol=1e-14)

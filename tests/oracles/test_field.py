@@ -236,6 +236,7 @@ def test_compiled_and_plain_kernels_fuse_the_same_mesh(tmp_path):
         results.append([np.array(part) for part in json.loads(done.stdout)])
     (vertices, faces), (plain_vertices, plain_faces) = results
     assert len(faces) > 100
-    # Corners are chosen alike; positions differ in the last digits and where iterations stop.
+    # Corners are chosen alike. Positions differ by float32's rounding, 1e-7 of the up to 8 voxels
+    # that samples lie from the middle of a part; a voxel is 0.1 wide.
     np.testing.assert_array_equal(faces, plain_faces)
-    np.testing.assert_allclose(vertices, plain_vertices, atol=1e-9)
+    np.testing.assert_allclose(vertices, plain_vertices, atol=1e-7)

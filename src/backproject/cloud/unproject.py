@@ -6,7 +6,6 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from backproject.cloud.consistency import MASK_THRESHOLD, consistent_points
-from backproject.cloud.slopes import inverse_depth_slopes
 from backproject.geometry.cloud import PointCloud
 from backproject.geometry.views import ViewSet
 from backproject.kernels import parallel
@@ -29,7 +28,6 @@ def backproject(
     `mask_threshold` are theirs, see `cloud.consistency.consistent_points`.
     """
     depth, rig = views.depth, views.rig
-    du, dv = inverse_depth_slopes(views, threads=threads)
     ends = np.cumsum(np.count_nonzero(np.isfinite(depth), axis=2).ravel())
     count = int(ends[-1])
     cloud = PointCloud(np.empty((count, 3)), np.empty((count, 3)), np.empty(count, np.int32))
@@ -37,8 +35,6 @@ def backproject(
         unproject_rows,
         len(ends),
         depth,
-        du,
-        dv,
         rig.intrinsics,
         rig.world_from_camera,
         np.concatenate([[0], ends[:-1]]),

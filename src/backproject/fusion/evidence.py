@@ -13,8 +13,13 @@ from backproject.geometry.views import ViewSet
 from backproject.kernels import parallel
 from backproject.kernels.blocks import TILE, summarise
 from backproject.kernels.field import UNMEASURED
-from backproject.kernels.samples import fill_gaps, judge_samples, measure_gaps, weigh_samples
-from backproject.kernels.slopes import slope_rows
+from backproject.kernels.samples import (
+    drop_strays,
+    fill_gaps,
+    judge_samples,
+    measure_gaps,
+    weigh_samples,
+)
 from backproject.kernels.unproject import unproject_rows
 
 STEEPEST_TANGENT = 10.0
@@ -104,14 +109,13 @@ def sample(views: ViewSet, evidence: Evidence, *, noise: float | None, threads: 
         raise ReconstructionError(
             f"depth: none of the {len(views)} views holds a finite depth: there is nothing to fuse"
         )
-    slopes = np.empty((2, *depth.shape))
     points, normals = np.empty((count, 3)), np.empty((count, 3))
     view_of = np.empty(count, np.int32)
     rows = len(ends)
-    parallel.run(slope_rows, rows, depth, rig.intrinsics, slopes[0], slopes[1], threads=threads)
+    begin = np.concatenate([[0], ends[:-1]])
     parallel.run(
-        unproject_rows, rows, depth, slopes[0], slopes[1], rig.intrinsics, rig.world_from_camera,
-        np.concatenate([[0], ends[:-1]]), points, normals, view_of, threads=threads,
+        unproject_rows, rows, depth, rig.intrinsics, rig.world_from_camera, begin,
+        points, normals, view_of, threads=threads,
     )  # fmt: skip
     continued = np.isfinite(normals[:, 0])
     weights = np.empty(count)
@@ -120,7 +124,7 @@ def sample(views: ViewSet, evidence: Evidence, *, noise: float | None, threads: 
     )
     votes, confirmed = _votes(points, normals, view_of, evidence, threads)
     kept = (votes > (-2 if len(views) > 3 else -1)) & (continued | confirmed)
-    kept &= _within_reach(points, kept & confirmed, kept)
+    drop_strays(points, confirmed, kept)
     if not kept.any():
         raise ReconstructionError(
             f"depth: none of {count} pixels continues into a neighbour or agrees with another view;"
@@ -133,10 +137,8 @@ def sample(views: ViewSet, evidence: Evidence, *, noise: float | None, threads: 
 
     def between(longest: float, step: float) -> NDArray[np.float64]:
         """Return points (P, 3) at most `step` apart where samples of a surface are `longest`."""
-        of_pixel = np.isfinite(depth)
-        of_pixel[of_pixel] = kept
         first = np.zeros(rows, np.int64)
-        fields = (depth, slopes[0], slopes[1], of_pixel, rig.intrinsics, rig.world_from_camera)
+        fields = (depth, kept, begin, rig.intrinsics, rig.world_from_camera)
         nothing = np.empty((0, 3))
         parallel.run(fill_gaps, rows, *fields, longest, step, first, nothing, threads=threads)
         last = np.cumsum(first)
@@ -149,9 +151,11 @@ def sample(views: ViewSet, evidence: Evidence, *, noise: float | None, threads: 
         nobody, unknown = np.full(len(filled), -1, np.int32), np.zeros_like(filled)
         return filled[_votes(filled, unknown, nobody, evidence, threads)[0] > 0]
 
+    found = np.flatnonzero(kept)
     return Samples(
-        points[kept], normals[kept], weights[kept], view_of[kept], footprint, noise, between
-    )
+        points.take(found, axis=0), normals.take(found, axis=0), weights.take(found),
+        view_of.take(found), footprint, noise, between,
+    )  # fmt: skip
 
 
 def _votes(
@@ -194,17 +198,3 @@ def _noise(
         )  # fmt: skip
     found = gaps[np.isfinite(gaps)]
     return float(np.median(found)) / 0.6745 / np.sqrt(13 / 9) if len(found) else 0.0
-
-
-def _within_reach(
-    points: NDArray[np.float64], confirmed: NDArray[np.bool_], kept: NDArray[np.bool_]
-) -> NDArray[np.bool_]:
-    """Return which points lie in the box of the confirmed ones, widened by half its diagonal.
-
-    If most are not confirmed, views do not overlap and all points lie within reach.
-    """
-    if 2 * np.count_nonzero(confirmed) <= np.count_nonzero(kept):
-        return np.ones(len(points), np.bool_)
-    low, high = points[confirmed].min(axis=0), points[confirmed].max(axis=0)
-    margin = float(np.linalg.norm(high - low)) / 2
-    return np.asarray(((points >= low - margin) & (points <= high + margin)).all(axis=1))

@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 from backproject.kernels.blocks import HIDDEN, SIDE, cell_mask, gather_apron, local_mask
 
 CORNERS = SIDE * SIDE * SIDE
+ROUNDING = 1e-6
+"""Relative error, at most, of a normal or a step that `kernels.snap` has summed up in float32."""
 
 
 def mending_table() -> NDArray[np.uint8]:
@@ -233,7 +235,7 @@ def split_quads(start, stop, quads, vertices, normals, faces):
                 length += abs(chord)
             lift[diagonal] = abs(rise_here) + abs(rise_there)
         # on a plane both are nothing but rounding, which must not decide
-        turn = 0 if lift[0] <= lift[1] + 1e-9 * length else 1
+        turn = 0 if lift[0] <= lift[1] + ROUNDING * length else 1
         for n in range(3):
             faces[2 * q, n] = quads[q, (turn + n) % 4]
             faces[2 * q + 1, n] = quads[q, (turn + (0 if n == 0 else n + 1)) % 4]

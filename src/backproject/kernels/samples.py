@@ -3,10 +3,13 @@
 import numpy as np
 from numba import njit
 
-from backproject.kernels.field import UNMEASURED, column_in, depth_in, height_over, row_in
+from backproject.kernels.field import UNMEASURED, depth_in, height_over
+from backproject.kernels.slopes import BESIDE, ROWS, hold_rows, slopes_of_row
 
 STEEP = 4.0
 """Footprints between neighbouring pixels beyond which a surface is too steep to be filled in."""
+BATCH = 256
+"""Samples that are taken into a view together."""
 UNSURE = 0.1
 """Weight of a sample whose slope is not known: a wire, a speck, the pixel at a jump. Its normal is
 a guess.
@@ -55,40 +58,101 @@ def judge_samples(
     that miss a wire or a sheet seen edge-on are against it, but not as many as hit it.
     `confirmed` tells whether any was for it.
     """
-    height, width = w.shape[1], w.shape[2]
-    for k in range(start, stop):
-        votes[k] = 0
-        confirmed[k] = False
-    for view in range(w.shape[0]):
-        camera = cameras[view]
-        for k in range(start, stop):
-            if view == view_of[k]:
-                continue
-            x, y, z = points[k, 0], points[k, 1], points[k, 2]
-            facing = (
-                normals[k, 0] * (centers[view, 0] - x)
-                + normals[k, 1] * (centers[view, 1] - y)
-                + normals[k, 2] * (centers[view, 2] - z)
+    batch, camera = np.zeros((7, BATCH), np.float32), np.empty((3, 4), np.float32)
+    pixels, depths = np.empty(BATCH, np.int32), np.empty(BATCH, np.float32)
+    asked = np.empty(BATCH + 1, np.int32)
+    before, behind = np.float32(1.0 - tolerance), np.float32(1.0 + tolerance)
+    for begin in range(start, stop, BATCH):
+        count = min(BATCH, stop - begin)
+        x, y, z = points[begin]
+        for s in range(count):
+            k = begin + s
+            batch[0, s], batch[1, s], batch[2, s] = (
+                points[k, 0] - x,
+                points[k, 1] - y,
+                points[k, 2] - z,
             )
-            depth = depth_in(camera, x, y, z)
-            if depth <= 0.0 or facing < 0.0:
-                continue
-            per_depth = 1.0 / depth
-            u = column_in(camera, x, y, z, per_depth)
-            v = row_in(camera, x, y, z, per_depth)
-            if not (u >= 0.0 and v >= 0.0 and u < width - 1.0 and v < height - 1.0):
-                continue
-            column, row = int(u), int(v)
-            w00, w01 = w[view, row, column], w[view, row, column + 1]
-            w10, w11 = w[view, row + 1, column], w[view, row + 1, column + 1]
-            nearest = max(max(w00, w01), max(w10, w11))
-            if nearest >= UNMEASURED:
-                continue
-            if depth * nearest < 1.0 - tolerance:
-                votes[k] -= 1
-            elif depth * farthest_hit(w00, w01, w10, w11) < 1.0 + tolerance:
-                votes[k] += 1
-                confirmed[k] = True
+            batch[3, s], batch[4, s], batch[5, s] = normals[k]
+            batch[6, s] = view_of[k]
+            votes[k] = 0
+            confirmed[k] = False
+        for view in range(w.shape[0]):
+            for row in range(3):
+                a, b, c, d = cameras[view, 4 * row : 4 * row + 4]
+                camera[row, 0], camera[row, 1], camera[row, 2] = a, b, c
+                camera[row, 3] = a * x + b * y + c * z + d
+            center = centers[view]
+            find_pixels(
+                batch, np.float32(view), camera, np.float32(center[0] - x),
+                np.float32(center[1] - y), np.float32(center[2] - z), w[view], pixels, depths,
+            )  # fmt: skip
+            total = 0
+            for s in range(count):
+                asked[total] = s
+                total += pixels[s] >= 0
+            width = w.shape[2]
+            around = w[view].ravel()
+            for n in range(total):
+                s = asked[n]
+                pixel = pixels[s]
+                w00, w01 = around[pixel], around[pixel + 1]
+                w10, w11 = around[pixel + width], around[pixel + width + 1]
+                nearest = max(max(w00, w01), max(w10, w11))
+                if nearest >= UNMEASURED:
+                    continue
+                if depths[s] * nearest < before:
+                    votes[begin + s] -= 1
+                elif depths[s] * farthest_hit(w00, w01, w10, w11) < behind:
+                    votes[begin + s] += 1
+                    confirmed[begin + s] = True
+
+
+@njit(cache=True, nogil=True, error_model="numpy", fastmath={"reassoc", "contract", "nsz"})
+def find_pixels(batch, view, camera, cx, cy, cz, w, pixels, depths):
+    """Fill `depths` with the depths of a batch of samples in a view, and `pixels` with the upper
+    left of the four pixels around each, -1 where the view has no say.
+
+    `batch` (7, BATCH): places, normals and views; `camera` (3, 4) leads to pixels times depth;
+    (cx, cy, cz) is the view's centre. All are float32: places are relative to one of the samples.
+    """
+    width = w.shape[1]
+    right, bottom = np.float32(width - 1), np.float32(w.shape[0] - 1)
+    zero = np.float32(0)
+    for s in range(BATCH):
+        x, y, z = batch[0, s], batch[1, s], batch[2, s]
+        depth = camera[2, 0] * x + camera[2, 1] * y + camera[2, 2] * z + camera[2, 3]
+        facing = batch[3, s] * (cx - x) + batch[4, s] * (cy - y) + batch[5, s] * (cz - z)
+        u = (camera[0, 0] * x + camera[0, 1] * y + camera[0, 2] * z + camera[0, 3]) / depth
+        v = (camera[1, 0] * x + camera[1, 1] * y + camera[1, 2] * z + camera[1, 3]) / depth
+        seen = (depth > zero) & (u >= zero) & (v >= zero) & (u < right) & (v < bottom)
+        seen &= (facing >= zero) & (batch[6, s] != view)
+        pixel = np.int32(v if seen else zero) * width + np.int32(u if seen else zero)
+        pixels[s] = pixel if seen else -1
+        depths[s] = depth
+
+
+@njit(cache=True, nogil=True)
+def drop_strays(points, confirmed, kept):
+    """Keep only points in the box of those kept and confirmed, widened by half its diagonal.
+
+    If most are not confirmed, views do not overlap and all stay.
+    """
+    low, high = np.full(3, np.inf), np.full(3, -np.inf)
+    sure, all_kept = 0, 0
+    for k in range(points.shape[0]):
+        all_kept += kept[k]
+        if kept[k] and confirmed[k]:
+            sure += 1
+            for axis in range(3):
+                low[axis] = min(low[axis], points[k, axis])
+                high[axis] = max(high[axis], points[k, axis])
+    if 2 * sure <= all_kept:
+        return
+    margin = 0.5 * np.sqrt(((high - low) ** 2).sum())
+    for k in range(points.shape[0]):
+        for axis in range(3):
+            place = points[k, axis]
+            kept[k] &= (place >= low[axis] - margin) & (place <= high[axis] + margin)
 
 
 @njit(cache=True, nogil=True)
@@ -100,53 +164,65 @@ def linked(here, there, slope_here, slope_there, flat):
 
 @njit(cache=True, nogil=True)
 def fill_gaps(
-    start, stop, depth, du, dv, kept, intrinsics, world_from_camera, longest, step, first, points
+    start, stop, depth, kept, begin, intrinsics, world_from_camera, longest, step, first, points
 ):  # fmt: skip
     """Put points between samples of rows [start, stop) of all views that lie on one surface.
 
-    Where four pixels of one surface are more than `longest` apart, the patch between them, bilinear
-    in inverse depth, is covered with points at most `step` apart, from index `first` of the row. If
-    `points` is empty, they are only counted, in `first`.
+    `kept` (S,) are the finite pixels that count, from index `begin` of each row. Where four pixels
+    of one surface are more than `longest` apart, the patch between them, bilinear in inverse depth,
+    is covered with points at most `step` apart, from index `first` of the row. If `points` is
+    empty, they are only counted, in `first`.
     """
     height, width = depth.shape[1], depth.shape[2]
+    around = np.full((ROWS, width + 2 * BESIDE), np.nan)
+    du, dv = np.empty((2, width)), np.empty((2, width))
+    good, good_below = np.empty(width, np.bool_), np.empty(width, np.bool_)
+    limit = longest * longest
     for item in range(start, stop):
         view, row = item // height, item % height
+        if points.shape[0] == 0:
+            first[item] = 0
+        if row == height - 1 or begin[item] == begin[item + 1]:
+            continue
         fx, fy = intrinsics[view, 0, 0], intrinsics[view, 1, 1]
+        cx, cy = intrinsics[view, 0, 2], intrinsics[view, 1, 2]
         pose = world_from_camera[view]
         flat = 0.1 / max(fx, fy)
+        spread_row(depth[view, row], kept, begin[item], good)
+        spread_row(depth[view, row + 1], kept, begin[item + 1], good_below)
+        sloped = False
         count = 0
-        for column in range(width - 1 if row < height - 1 else 0):
+        for column in range(width - 1):
+            if not (good[column] and good[column + 1]):
+                continue
+            if not (good_below[column] and good_below[column + 1]):
+                continue
+            z00, z01 = (
+                np.float64(depth[view, row, column]),
+                np.float64(depth[view, row, column + 1]),
+            )
+            z10 = np.float64(depth[view, row + 1, column])
+            z11 = np.float64(depth[view, row + 1, column + 1])
+            x, y = (column + 1 - cx) / fx, (row + 1 - cy) / fy
+            long = x * x + y * y + 1.0
+            across = max((z01 - z00) ** 2, (z11 - z10) ** 2) * long + (z00 / fx) ** 2
+            down = max((z10 - z00) ** 2, (z11 - z01) ** 2) * long + (z00 / fy) ** 2
+            if across <= limit and down <= limit:
+                continue
+            across, down = np.sqrt(across), np.sqrt(down)
+            if max(across * fx, down * fy) > STEEP * z00:
+                continue
+            if not sloped:
+                for n in range(2):
+                    hold_rows(depth, view, row + n, n == 0, around)
+                    slopes_of_row(around, row + n, 1.0 / fx, 1.0 / fy, du[n], dv[n])
+                sloped = True
+            w00, w01, w10, w11 = 1.0 / z00, 1.0 / z01, 1.0 / z10, 1.0 / z11
             if not (
-                kept[view, row, column]
-                and kept[view, row, column + 1]
-                and kept[view, row + 1, column]
-                and kept[view, row + 1, column + 1]
-            ):
-                continue
-            w00 = 1.0 / depth[view, row, column]
-            w01 = 1.0 / depth[view, row, column + 1]
-            w10 = 1.0 / depth[view, row + 1, column]
-            w11 = 1.0 / depth[view, row + 1, column + 1]
-            x = (column + 1 - intrinsics[view, 0, 2]) / fx
-            y = (row + 1 - intrinsics[view, 1, 2]) / fy
-            long = np.sqrt(x * x + y * y + 1.0)
-            across = max(abs(1.0 / w01 - 1.0 / w00), abs(1.0 / w11 - 1.0 / w10)) * long
-            down = max(abs(1.0 / w10 - 1.0 / w00), abs(1.0 / w11 - 1.0 / w01)) * long
-            across = np.sqrt(across * across + (1.0 / (fx * w00)) ** 2)
-            down = np.sqrt(down * down + (1.0 / (fy * w00)) ** 2)
-            if across <= longest and down <= longest:
-                continue
-            if max(across * fx, down * fy) * w00 > STEEP:
-                continue
-            if not (
-                linked(w00, w01, du[view, row, column], du[view, row, column + 1], flat * w00)
-                and linked(
-                    w10, w11, du[view, row + 1, column], du[view, row + 1, column + 1], flat * w10
-                )
-                and linked(w00, w10, dv[view, row, column], dv[view, row + 1, column], flat * w00)
-                and linked(
-                    w01, w11, dv[view, row, column + 1], dv[view, row + 1, column + 1], flat * w01
-                )
+                linked(w00, w01, du[0, column], du[0, column + 1], flat * w00)
+                and linked(w10, w11, du[1, column], du[1, column + 1], flat * w10)
+                and linked(w00, w10, dv[0, column], dv[1, column], flat * w00)
+                and linked(w01, w11, dv[0, column + 1], dv[1, column + 1], flat * w01)
             ):
                 continue
             n, m = int(np.ceil(across / step)), int(np.ceil(down / step))
@@ -158,8 +234,8 @@ def fill_gaps(
                 for j in range(n):
                     s = (j + 0.5) / n
                     w = (1 - t) * ((1 - s) * w00 + s * w01) + t * ((1 - s) * w10 + s * w11)
-                    px = (column + 0.5 + s - intrinsics[view, 0, 2]) / fx / w
-                    py = (row + 0.5 + t - intrinsics[view, 1, 2]) / fy / w
+                    px = (column + 0.5 + s - cx) / fx / w
+                    py = (row + 0.5 + t - cy) / fy / w
                     for axis in range(3):
                         points[first[item] + count, axis] = (
                             pose[axis, 0] * px + pose[axis, 1] * py + pose[axis, 2] / w
@@ -167,6 +243,16 @@ def fill_gaps(
                     count += 1
         if points.shape[0] == 0:
             first[item] = count
+
+
+@njit(cache=True, nogil=True)
+def spread_row(depth, kept, begin, good):
+    """Fill `good` (W,) with which pixels of a row of `depth` (W,) are kept samples."""
+    k = begin
+    for column in range(depth.shape[0]):
+        finite = depth[column] < np.inf
+        good[column] = finite and kept[k]
+        k += finite
 
 
 @njit(cache=True, nogil=True)

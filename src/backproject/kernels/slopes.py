@@ -18,6 +18,11 @@ NOISE = 5e-7
 """
 
 
+BESIDE = 3
+"""How many pixels to each side of a pixel its slopes depend on."""
+ROWS = 2 * BESIDE + 1
+
+
 @njit(cache=True, nogil=True, error_model="numpy")
 def slope_rows(start, stop, depth, intrinsics, du, dv):
     """Fill `du`, `dv` (N, H, W): the change of 1/z per pixel right and down, nan where unknown.
@@ -27,39 +32,61 @@ def slope_rows(start, stop, depth, intrinsics, du, dv):
     is chosen.
     """
     height, width = depth.shape[1], depth.shape[2]
+    around = np.full((ROWS, width + 2 * BESIDE), np.nan)
     for item in range(start, stop):
         view, row = item // height, item % height
-        across, down = 1.0 / intrinsics[view, 0, 0], 1.0 / intrinsics[view, 1, 1]
-        # the seven pixels around the current one, moved along the row
-        w3, w2, w1 = np.nan, np.nan, np.nan
-        w4 = inverse(depth, view, row, 0)
-        w5 = inverse(depth, view, row, 1)
-        w6 = inverse(depth, view, row, 2)
-        for column in range(width):
-            w0, w1, w2, w3, w4, w5 = w1, w2, w3, w4, w5, w6
-            if column == 0:
-                w0, w1, w2 = np.nan, np.nan, np.nan
-            w6 = inverse(depth, view, row, column + 3)
-            du[view, row, column] = slope(w0, w1, w2, w3, w4, w5, w6, across)
-            dv[view, row, column] = slope(
-                inverse(depth, view, row - 3, column),
-                inverse(depth, view, row - 2, column),
-                inverse(depth, view, row - 1, column),
-                w3,
-                inverse(depth, view, row + 1, column),
-                inverse(depth, view, row + 2, column),
-                inverse(depth, view, row + 3, column),
-                down,
-            )
+        hold_rows(depth, view, row, item == start, around)
+        slopes_of_row(
+            around, row, 1.0 / intrinsics[view, 0, 0], 1.0 / intrinsics[view, 1, 1],
+            du[view, row], dv[view, row],
+        )  # fmt: skip
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def inverse(depth, view, row, column):
-    """Return 1/z at a pixel, nan where there is none."""
-    if row < 0 or column < 0 or row >= depth.shape[1] or column >= depth.shape[2]:
-        return np.nan
-    z = np.float64(depth[view, row, column])
-    return 1.0 / z if z < np.inf else np.nan
+def hold_rows(depth, view, row, anew, around):
+    """Keep in `around` (7, W + 6) the inverse depths of the rows from `row` - 3 to `row` + 3, nan
+    where there is none: row r in line r % 7, with three columns of nan to each side.
+
+    The rows before are still there unless `anew`.
+    """
+    height, width = depth.shape[1], depth.shape[2]
+    begin = row - BESIDE if anew or row == 0 else row + BESIDE
+    for r in range(begin, row + BESIDE + 1):
+        line = around[r % ROWS]
+        if r < 0 or r >= height:
+            line[:] = np.nan
+            continue
+        for column in range(width):
+            z = np.float64(depth[view, r, column])
+            line[column + BESIDE] = 1.0 / z if z < np.inf else np.nan
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def slopes_of_row(around, row, across, down, du, dv):
+    """Fill `du`, `dv` (W,) with the slopes of the middle one of the held rows."""
+    first, second, third = (
+        around[(row - 3) % ROWS],
+        around[(row - 2) % ROWS],
+        around[(row - 1) % ROWS],
+    )
+    line = around[row % ROWS]
+    fifth, sixth, last = (
+        around[(row + 1) % ROWS],
+        around[(row + 2) % ROWS],
+        around[(row + 3) % ROWS],
+    )
+    for column in range(du.shape[0]):
+        c = column + BESIDE
+        if np.isnan(line[c]):
+            du[column] = dv[column] = np.nan
+            continue
+        du[column] = slope(
+            line[c - 3], line[c - 2], line[c - 1], line[c], line[c + 1], line[c + 2], line[c + 3],
+            across,
+        )  # fmt: skip
+        dv[column] = slope(
+            first[c], second[c], third[c], line[c], fifth[c], sixth[c], last[c], down
+        )
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

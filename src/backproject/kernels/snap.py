@@ -354,7 +354,7 @@ def snap(
             if count == 0:
                 count = choose(*inner, -ox, -oy, -oz, ball, pool, lanes, apart)
                 side = -ONE
-            result[4], length = ONE, ZERO
+            result[4], length, fitted = ONE, ZERO, False
             for step in range(rounds if count else 0):
                 h = width if step else 1.5 * reach
                 least = measure(x, y, z, pool, lanes, apart, squares, bits)
@@ -366,7 +366,7 @@ def snap(
                 x += result[3] * result[0]
                 y += result[3] * result[1]
                 z += result[3] * result[2]
-                length, before = abs(result[3]), length
+                length, before, fitted = abs(result[3]), length, True
                 if step > 0:
                     if length * length < before * settled:
                         break  # as much shorter again, the next step would be nothing
@@ -394,7 +394,7 @@ def snap(
                         count = choose(
                             *inner, side * ox, side * oy, side * oz, ball, pool, lanes, apart
                         )
-            if length > ZERO:
+            if fitted:
                 outward[v, 0], outward[v, 1], outward[v, 2] = result[0], result[1], result[2]
             place[0], place[1], place[2] = x, y, z
             if count > 3 and result[4] < SMOOTH:

@@ -3,10 +3,12 @@
 import numpy as np
 from numba import njit
 
+from backproject.kernels.slopes import BESIDE, ROWS, hold_rows, slopes_of_row
+
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def unproject_rows(
-    start, stop, depth, du, dv, intrinsics, world_from_camera, first, points, normals, view_index
+    start, stop, depth, intrinsics, world_from_camera, first, points, normals, view_index
 ):
     """Write the points of the pixels with finite depth; items are the N H rows of `depth`.
 
@@ -15,9 +17,13 @@ def unproject_rows(
     - du (u - cx) - dv (v - cy)) is n/d, which points away from the camera.
     """
     height, width = depth.shape[1], depth.shape[2]
+    around = np.full((ROWS, width + 2 * BESIDE), np.nan)
+    du, dv = np.empty(width), np.empty(width)
     for item in range(start, stop):
         view, row = item // height, item % height
         fx, fy = intrinsics[view, 0, 0], intrinsics[view, 1, 1]
+        hold_rows(depth, view, row, item == start, around)
+        slopes_of_row(around, row, 1.0 / fx, 1.0 / fy, du, dv)
         pose = world_from_camera[view]
         v = row + 0.5 - intrinsics[view, 1, 2]
         k = first[item]
@@ -26,7 +32,7 @@ def unproject_rows(
             if not z < np.inf:
                 continue
             u = column + 0.5 - intrinsics[view, 0, 2]
-            a, b = du[view, row, column], dv[view, row, column]
+            a, b = du[column], dv[column]
             x, y = u / fx * z, v / fy * z
             mx, my, mz = fx * a, fy * b, 1.0 / z - a * u - b * v
             shrink = -1.0 / np.sqrt(mx * mx + my * my + mz * mz)
