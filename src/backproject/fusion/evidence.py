@@ -14,6 +14,7 @@ from backproject.kernels import parallel
 from backproject.kernels.blocks import TILE, summarise
 from backproject.kernels.field import UNMEASURED
 from backproject.kernels.samples import (
+    close_ranks,
     drop_strays,
     fill_gaps,
     judge_samples,
@@ -151,11 +152,10 @@ def sample(views: ViewSet, evidence: Evidence, *, noise: float | None, threads: 
         nobody, unknown = np.full(len(filled), -1, np.int32), np.zeros_like(filled)
         return filled[_votes(filled, unknown, nobody, evidence, threads)[0] > 0]
 
-    found = np.flatnonzero(kept)
+    left = close_ranks(kept, points, normals, weights, view_of)
     return Samples(
-        points.take(found, axis=0), normals.take(found, axis=0), weights.take(found),
-        view_of.take(found), footprint, noise, between,
-    )  # fmt: skip
+        points[:left], normals[:left], weights[:left], view_of[:left], footprint, noise, between
+    )
 
 
 def _votes(

@@ -40,15 +40,47 @@ def mending_table() -> NDArray[np.uint8]:
 
 
 @njit(cache=True, nogil=True)
+def find_mixed(local, mixed):
+    """List in `mixed` the mixed cells of a gathered block, part by part of 4 x 4 x 4 corners, so
+    that vertices of a part get numbers in a row; return how many there are.
+    """
+    rows = np.empty((SIDE, SIDE), np.int64)
+    for i in range(SIDE):
+        for j in range(SIDE):
+            some, every = 0, 511
+            for near in range(4):
+                bits = 0
+                for k in range(SIDE + 1):
+                    bits |= int(local[i + (near >> 1), j + (near & 1), k]) << k
+                some |= bits
+                every &= bits
+            rows[i, j] = (some | some >> 1) & ~(every & every >> 1) & 255
+    count = 0
+    for part in range(8):
+        for row in range(16):
+            i, j = 4 * (part >> 2) + (row >> 2), 4 * (part >> 1 & 1) + (row & 3)
+            k, bits = 4 * (part & 1), rows[i, j] >> 4 * (part & 1) & 15
+            while bits:
+                if bits & 1:
+                    mixed[count] = (i * SIDE + j) * SIDE + k
+                    count += 1
+                bits >>= 1
+                k += 1
+    return count
+
+
+@njit(cache=True, nogil=True)
 def find_flaws(start, stop, blocks, table, state, mended, flawed):
     """Mark in `flawed` (blocks,) those of blocks [start, stop) that own a cell which is not
     well-composed.
     """
     local = np.empty((SIDE + 1, SIDE + 1, SIDE + 1), np.uint8)
+    mixed = np.empty(CORNERS, np.int16)
     for block in range(start, stop):
         gather_apron(block, blocks, table, state, local)
         flawed[block] = 0
-        for corner in range(CORNERS):
+        for nth in range(find_mixed(local, mixed)):
+            corner = mixed[nth]
             mask = local_mask(local, corner >> 6, corner >> 3 & 7, corner & 7)
             if mended[mask] != mask:
                 flawed[block] = 1
@@ -106,31 +138,22 @@ def find_homeless(start, stop, blocks, table, state, homeless):
                             homeless[block, side] = 1
 
 
-@njit(cache=True, nogil=True, inline="always")
-def by_parts(nth):
-    """Return the nth corner of a block if its eight parts of 4 x 4 x 4 corners come one by one."""
-    part = (nth >> 8 & 1) << 8 | (nth >> 7 & 1) << 5 | (nth >> 6 & 1) << 2
-    return part | (nth >> 4 & 3) << 6 | (nth >> 2 & 3) << 3 | (nth & 3)
-
-
 @njit(cache=True, nogil=True)
 def count_elements(start, stop, blocks, table, state, vertex_of, counts):
     """Give numbers to the mixed cells within each block [start, stop); count them and the crossed
     edges in `counts`.
     """
     local = np.empty((SIDE + 1, SIDE + 1, SIDE + 1), np.uint8)
+    mixed = np.empty(CORNERS, np.int16)
     for block in range(start, stop):
         gather_apron(block, blocks, table, state, local)
-        vertices = 0
+        vertex_of[block] = -1
+        vertices = find_mixed(local, mixed)
         quads = 0
-        for nth in range(CORNERS):
-            corner = by_parts(nth)
+        for nth in range(vertices):
+            corner = mixed[nth]
             mask = local_mask(local, corner >> 6, corner >> 3 & 7, corner & 7)
-            if mask == 0 or mask == 255:
-                vertex_of[block, corner] = -1
-                continue
-            vertex_of[block, corner] = vertices
-            vertices += 1
+            vertex_of[block, corner] = nth
             here = mask & 1
             quads += (mask >> 4 & 1) != here
             quads += (mask >> 2 & 1) != here
@@ -148,18 +171,24 @@ def fill_elements(start, stop, blocks, table, state, vertex_of, first, vertices,
     holds the first vertex and first quadrilateral of each block.
     """
     local = np.empty((SIDE + 1, SIDE + 1, SIDE + 1), np.uint8)
+    mixed = np.empty(CORNERS, np.int16)
+    places, directions = np.zeros((256, 3)), np.zeros((256, 3))
+    for mask in range(1, 255):
+        _place(mask, places[mask], directions[mask])
     for block in range(start, stop):
         bx, by, bz = blocks[block, 0] * SIDE, blocks[block, 1] * SIDE, blocks[block, 2] * SIDE
         gather_apron(block, blocks, table, state, local)
         quad = first[block, 1]
-        for nth in range(CORNERS):
-            corner = by_parts(nth)
-            if vertex_of[block, corner] < 0:
-                continue
+        for nth in range(find_mixed(local, mixed)):
+            corner = mixed[nth]
             vertex = first[block, 0] + vertex_of[block, corner]
             i, j, k = bx + (corner >> 6), by + (corner >> 3 & 7), bz + (corner & 7)
             mask = local_mask(local, corner >> 6, corner >> 3 & 7, corner & 7)
-            _place(mask, i, j, k, vertices[vertex], outward[vertex])
+            vertices[vertex, 0] = i + places[mask, 0]
+            vertices[vertex, 1] = j + places[mask, 1]
+            vertices[vertex, 2] = k + places[mask, 2]
+            for axis in range(3):
+                outward[vertex, axis] = directions[mask, axis]
             here = mask & 1
             for axis in range(3):
                 if (mask >> (4 >> axis) & 1) == here:
@@ -185,8 +214,9 @@ def fill_elements(start, stop, blocks, table, state, vertex_of, first, vertices,
                 quad += 1
 
 
-@njit(cache=True, nogil=True, inline="always")
-def _place(mask, i, j, k, vertex, direction):
+@njit(cache=True, nogil=True)
+def _place(mask, vertex, direction):
+    """Fill in the mean of the middles of a cell's crossed edges, and the direction outwards."""
     x = y = z = 0.0
     dx = dy = dz = 0.0
     count = 0
@@ -205,9 +235,7 @@ def _place(mask, i, j, k, vertex, direction):
             y += sy + (0.5 if axis == 1 else 0.0)
             z += sz + (0.5 if axis == 2 else 0.0)
             count += 1
-    vertex[0] = i + x / count
-    vertex[1] = j + y / count
-    vertex[2] = k + z / count
+    vertex[0], vertex[1], vertex[2] = x / count, y / count, z / count
     length = np.sqrt(dx * dx + dy * dy + dz * dz)
     if length > 0.0:
         direction[0] = dx / length

@@ -156,6 +156,25 @@ def drop_strays(points, confirmed, kept):
 
 
 @njit(cache=True, nogil=True)
+def close_ranks(kept, points, normals, weights, view_of):
+    """Move the kept samples to the front of their arrays and return how many there are.
+
+    In place, because the system takes longer to hand out fresh memory than this to move.
+    """
+    count = 0
+    for k in range(kept.shape[0]):
+        if kept[k]:
+            if count < k:
+                for axis in range(3):
+                    points[count, axis] = points[k, axis]
+                    normals[count, axis] = normals[k, axis]
+                weights[count] = weights[k]
+                view_of[count] = view_of[k]
+            count += 1
+    return count
+
+
+@njit(cache=True, nogil=True)
 def linked(here, there, slope_here, slope_there, flat):
     """Return whether two neighbouring pixels lie on one surface, by inverse depths and slopes."""
     slope = 0.5 * (slope_here + slope_there)

@@ -12,7 +12,7 @@ PART = 4
 """Cells along the edge of a part of a block, whose vertices look for samples together."""
 POOL = 512
 """How many samples around a part are held at once, at most: 16 KB."""
-LANES = 64
+LANES = 32
 """Samples are padded to a multiple of so many, which SIMD takes at a time."""
 AWAY = np.float32(1e9)
 """Squared distance, in voxels, of samples that do not count."""
@@ -248,7 +248,9 @@ def leave_far(limit, lanes, squares, apart):
     if count <= 3:
         return 0
     for s in range(lanes):
-        apart[s] = ZERO if squares[s] < limit else AWAY
+        far = ZERO if squares[s] < limit else AWAY
+        apart[s] = far
+        squares[s] += far
     return int(count)
 
 
@@ -355,9 +357,9 @@ def snap(
                 count = choose(*inner, -ox, -oy, -oz, ball, pool, lanes, apart)
                 side = -ONE
             result[4], length, fitted = ONE, ZERO, False
+            least = measure(x, y, z, pool, lanes, apart, squares, bits)
             for step in range(rounds if count else 0):
                 h = width if step else 1.5 * reach
-                least = measure(x, y, z, pool, lanes, apart, squares, bits)
                 inverse = ONE / (np.float32(h * h) + least)
                 if not step_to_surface(
                     x, y, z, inverse, side, trust, rest, pool, lanes, squares, result
@@ -367,18 +369,12 @@ def snap(
                 y += result[3] * result[1]
                 z += result[3] * result[2]
                 length, before, fitted = abs(result[3]), length, True
-                if step > 0:
-                    if length * length < before * settled:
-                        break  # as much shorter again, the next step would be nothing
-                elif stride == 1:
-                    measure(x, y, z, pool, lanes, apart, squares, bits)
-                    stay = leave_far(np.float32(kept * kept), lanes, squares, apart)
-                    count = stay if stay else count
-                else:
+                if step > 0 and length * length < before * settled:
+                    break  # as much shorter again, the next step would be nothing
+                if step == 0 and stride > 1:
                     # Many samples were passed over: take all of those that matter.
-                    place[0], place[1], place[2] = x, y, z
-                    for axis in range(3):
-                        middle = corner[axis] + place[axis]
+                    for axis, along in enumerate((x, y, z)):
+                        middle = corner[axis] + along
                         box[0, axis], box[1, axis] = middle - kept, middle + kept
                     lanes = padded(collect(box, corner, 1, table, first, filed, pool))
                     count = choose(
@@ -394,6 +390,10 @@ def snap(
                         count = choose(
                             *inner, side * ox, side * oy, side * oz, ball, pool, lanes, apart
                         )
+                least = measure(x, y, z, pool, lanes, apart, squares, bits)
+                if step == 0 and stride == 1:
+                    stay = leave_far(np.float32(kept * kept), lanes, squares, apart)
+                    count = stay if stay else count
             if fitted:
                 outward[v, 0], outward[v, 1], outward[v, 2] = result[0], result[1], result[2]
             place[0], place[1], place[2] = x, y, z
