@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage, sparse
 from scipy.sparse import csgraph
 
+from backproject.fusion.evidence import Evidence
 from backproject.fusion.solid import Solid
 from backproject.kernels import blocks as kernel
 from backproject.kernels import parallel, regions
@@ -17,13 +20,27 @@ BACK_COST = 0.5
 Above 0, so that the inside of a closed shell stays solid; below 1, because the back of a sheet lies
 where a surface was measured and an unsupported wall where none was.
 """
-SCALE = 2
-"""Capacities are whole numbers of half faces."""
+CAP_COST = 3.0
+"""What a face through free space costs: rays cross it, while along a wall none does."""
+FRONT_COST = 4.0
+"""What a face of measured surface costs that is filled up, unless it shows on its other side."""
+DOUBTED = 2
+"""One view in so many, at most, may see past what is filled up all the same."""
+SHOWN = 8
+"""More than one view in so many look at a sheet from its other side: there it shows. With fewer
+views nothing that was seen to be free is in doubt.
+"""
+SCENES = 4.0
+"""Filling up a layer as thick as one scene in so many costs as much, for each view that sees past
+it, as a wall.
+"""
+SCALE = 64
+"""Capacities are whole numbers of this part of a face."""
 PAIRS = 128
 """How many pairs of neighbouring regions of a block are kept: a handful, but for noise."""
 
 
-def close(solid: Solid, *, threads: int) -> None:
+def close(solid: Solid, evidence: Evidence, *, threads: int) -> None:
     """Decide which hidden space is solid, by a minimum cut, and free the rest.
 
     Hidden space is bounded by the shell around the samples and by walls towards free space, where
@@ -33,56 +50,150 @@ def close(solid: Solid, *, threads: int) -> None:
     connected hidden corners within blocks. A body seen from all sides has no walls and stays solid;
     a pocket behind a fan's cage that is mostly wall becomes free, and the sheets around it keep
     their shell.
+
+    If there are walls, free space that few views see past is in doubt as well: rays that enter a
+    scan through a hole leave walls all around them. Filling it up costs for the cap over the hole,
+    by how many views see past what is filled, and for the measured surface that goes with it,
+    unless that shows on its other side.
     """
-    table, state = solid.table, solid.state
-    count = len(solid.blocks)
-    region = np.empty(state.shape, np.int16)
-    counts = np.empty(count, np.int64)
-    parallel.run(regions.label_regions, count, state, region, counts, threads=threads)
-    first = np.concatenate([[0], np.cumsum(counts)])
-    # Deep inside nothing is stored, and nothing there is wall or shell: one node a piece.
-    pieces, found = ndimage.label(table == kernel.INSIDE)
-    node_of = np.where(pieces > 0, first[-1] + pieces - 1, -1)
-    nodes = int(first[-1]) + found
-    walls, backs = np.zeros(nodes, np.int64), np.zeros(nodes, np.int64)
-    edges, used = np.empty((count, PAIRS, 3), np.int32), np.empty(count, np.int64)
-    parallel.run(
-        regions.connect, count, solid.blocks, table, state, region, first, node_of,
-        walls, backs, edges, used, threads=threads,
-    )  # fmt: skip
-    if not walls.any():
+    found = _Regions.of(solid, None, threads)
+    if not _Graph.of(solid, found, threads).walls.any():
         return
-    free = _minimum_cut(edges[np.arange(PAIRS) < used[:, None]], walls, backs)
-    parallel.run(regions.free_regions, count, region, first, free, state, threads=threads)
-    table[np.append(free, False)[node_of]] = kernel.OUTSIDE
+    if len(evidence.cameras) >= SHOWN:
+        found = _Regions.of(solid, evidence, threads)
+    free = _minimum_cut(found, _Graph.of(solid, found, threads))
+    parallel.run(
+        regions.settle_regions, len(solid.blocks), found.region, found.first, free, solid.state,
+        threads=threads,
+    )  # fmt: skip
+    chosen = found.node_of >= 0
+    solid.table[chosen] = np.where(free[found.node_of[chosen]], kernel.OUTSIDE, kernel.INSIDE)
     _store_between(solid)
 
 
-def _minimum_cut(
-    edges: NDArray[np.int32],
-    walls: NDArray[np.int64],
-    backs: NDArray[np.int64],
-) -> NDArray[np.bool_]:
-    """Return which nodes fall to the free side; `edges` (E, 3) are two nodes and a capacity."""
-    nodes = len(walls)
+@dataclass(frozen=True)
+class _Regions:
+    """What is labelled solid or free as one: the nodes of the graph.
+
+    `region` (B, 512) numbers those within a block, `first` (B + 1,) is the node of a block's first,
+    `node_of` (X, Y, Z) that of a block which is not stored, -1 if none. `sizes` (nodes,) in
+    corners; `seen_past` (nodes,): how many views see past it, 0 if it is hidden, more than `most`
+    if it is free for certain; more than `shown` look at what shows.
+    """
+
+    region: NDArray[np.int16]
+    first: NDArray[np.int64]
+    node_of: NDArray[np.int32]
+    sizes: NDArray[np.int64]
+    seen_past: NDArray[np.int64]
+    most: int
+    shown: int
+
+    @classmethod
+    def of(cls, solid: Solid, evidence: Evidence | None, threads: int) -> _Regions:
+        """Return the regions of hidden space, and with evidence those of free space too."""
+        table, count = solid.table, len(solid.blocks)
+        region = np.empty(solid.state.shape, np.int16)
+        counts = np.empty(count, np.int64)
+        parallel.run(
+            regions.label_regions, count, solid.state, evidence is not None, region, counts,
+            threads=threads,
+        )  # fmt: skip
+        first = np.concatenate([[0], np.cumsum(counts)])
+        stored = int(first[-1])
+        # Deep inside nothing is stored, and nothing there is wall or shell: one node a piece.
+        pieces, hidden = ndimage.label(table == kernel.INSIDE)
+        node_of = np.where(pieces > 0, stored + pieces - 1, -1).astype(np.int32)
+        sizes, seen_past = np.zeros(stored + hidden, np.int64), np.zeros(stored + hidden, np.int64)
+        if evidence is None:
+            return cls(region, first, node_of, sizes, seen_past, 0, 0)
+        most = len(evidence.cameras) // DOUBTED
+        field = (
+            evidence.inverse_depth, evidence.cameras, evidence.steepest, solid.origin, solid.voxel,
+            most,
+        )  # fmt: skip
+        parallel.run(
+            regions.describe_regions, count, solid.blocks, solid.state, region, first, *field,
+            sizes, seen_past, threads=threads,
+        )  # fmt: skip
+        outside = np.argwhere(table == kernel.OUTSIDE)
+        past = np.zeros(len(outside), np.int64)
+        parallel.run(regions.describe_blocks, len(outside), outside, *field, past, threads=threads)
+        doubtful = (past > 0) & (past <= most)
+        node_of[tuple(outside[doubtful].T)] = len(sizes) + np.arange(np.count_nonzero(doubtful))
+        sizes = np.append(sizes, np.full(np.count_nonzero(doubtful), kernel.SIDE**3))
+        seen_past = np.append(seen_past, past[doubtful])
+        shown = len(evidence.cameras) // SHOWN
+        return cls(region, first, node_of, sizes, seen_past, most, shown)
+
+    @property
+    def certain(self) -> NDArray[np.bool_]:
+        """Which nodes (nodes,) are free for certain."""
+        return np.asarray(self.seen_past > self.most)
+
+
+@dataclass(frozen=True)
+class _Graph:
+    """How the nodes adjoin: `edges` (E, 3) are two nodes and their common faces; `walls` (nodes,)
+    faces towards what is free for certain, `backs` those towards the shell.
+    """
+
+    edges: NDArray[np.int32]
+    walls: NDArray[np.int64]
+    backs: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, solid: Solid, found: _Regions, threads: int) -> _Graph:
+        """Return the graph of regions."""
+        count, nodes = len(solid.blocks), len(found.sizes)
+        walls, backs = np.zeros(nodes, np.int64), np.zeros(nodes, np.int64)
+        edges, used = np.empty((count, PAIRS, 3), np.int32), np.empty(count, np.int64)
+        parallel.run(
+            regions.connect, count, solid.blocks, solid.table, solid.state, found.region,
+            found.first, found.certain, found.node_of, found.seen_past, found.shown,
+            walls, backs, edges, used, threads=threads,
+        )  # fmt: skip
+        pairs = [edges[np.arange(PAIRS) < used[:, None]]]
+        for axis in range(3):
+            here = tuple(slice(None, -1) if a == axis else slice(None) for a in range(3))
+            there = tuple(slice(1, None) if a == axis else slice(None) for a in range(3))
+            unstored = (solid.table[here] < 0) & (solid.table[there] < 0)
+            a, b = found.node_of[here][unstored], found.node_of[there][unstored]
+            face = kernel.SIDE**2
+            both = (a >= 0) & (b >= 0) & (a != b)
+            pairs.append(np.stack([a[both], b[both], np.full(both.sum(), face, np.int32)], axis=1))
+            for one, other in ((a, b), (b, a)):
+                np.add.at(walls, one[(one >= 0) & (other < 0)], face)
+        return cls(np.concatenate(pairs), walls, backs)
+
+
+def _minimum_cut(found: _Regions, graph: _Graph) -> NDArray[np.bool_]:
+    """Return which nodes fall to the free side."""
+    nodes = len(found.sizes)
+    hidden = found.seen_past == 0
+    layer = SCENES / (max(found.node_of.shape) * kernel.SIDE)
+    solid_cost = graph.walls * np.where(hidden, 1, CAP_COST) + np.where(
+        hidden, 0.0, FRONT_COST * graph.backs + layer * found.seen_past * found.sizes
+    )
+    free_cost = np.where(hidden, BACK_COST * graph.backs, 0.0)
     solid_end, free_end = nodes, nodes + 1
     numbers = np.arange(nodes)
-    rows = np.concatenate([edges[:, 0], edges[:, 1], np.full(nodes, solid_end), numbers])
-    columns = np.concatenate([edges[:, 1], edges[:, 0], numbers, np.full(nodes, free_end)])
-    values = np.concatenate(
-        [edges[:, 2] * SCALE, edges[:, 2] * SCALE, backs * BACK_COST * SCALE, walls * SCALE]
-    )
-    graph = sparse.csr_matrix((values.astype(np.int32), (rows, columns)), (nodes + 2, nodes + 2))
-    graph.sum_duplicates()
-    graph.eliminate_zeros()
-    residual = graph - csgraph.maximum_flow(graph, solid_end, free_end, method="dinic").flow
+    a, b, faces = graph.edges.T
+    faces = faces * np.where(hidden[a] | hidden[b], 1, CAP_COST)
+    rows = np.concatenate([a, b, np.full(nodes, solid_end), numbers])
+    columns = np.concatenate([b, a, numbers, np.full(nodes, free_end)])
+    values = np.concatenate([faces, faces, free_cost, solid_cost]) * SCALE
+    flows = sparse.csr_matrix((values.astype(np.int32), (rows, columns)), (nodes + 2, nodes + 2))
+    flows.sum_duplicates()
+    flows.eliminate_zeros()
+    residual = flows - csgraph.maximum_flow(flows, solid_end, free_end, method="dinic").flow
     residual.eliminate_zeros()
     # Free is only what can still reach the free end: where both are equal, hidden space stays
     # solid.
     reached = csgraph.breadth_first_order(residual.T.tocsr(), free_end, return_predecessors=False)
-    free = np.zeros(nodes + 2, bool)
-    free[reached] = True
-    return free[:nodes]
+    free = found.certain
+    free[reached[reached < nodes]] = True
+    return free
 
 
 def _store_between(solid: Solid) -> None:

@@ -53,7 +53,7 @@ def fuse(
     progress("sampling the depth maps", 1.0)
     solid = carve(evidence, samples, resolution=resolution, threads=threads, progress=progress)
     progress("closing what nobody saw", 0.0)
-    close(solid, threads=threads)
+    close(solid, evidence, threads=threads)
     make_well_composed(solid, threads=threads)
     progress("closing what nobody saw", 1.0)
     mesh = extract(solid, samples, evidence, threads=threads, progress=progress)
