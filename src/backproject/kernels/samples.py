@@ -64,7 +64,7 @@ def judge_samples(
     before, behind = np.float32(1.0 - tolerance), np.float32(1.0 + tolerance)
     for begin in range(start, stop, BATCH):
         count = min(BATCH, stop - begin)
-        x, y, z = points[begin]
+        x, y, z = points[begin, 0], points[begin, 1], points[begin, 2]
         for s in range(count):
             k = begin + s
             batch[0, s], batch[1, s], batch[2, s] = (
@@ -72,15 +72,17 @@ def judge_samples(
                 points[k, 1] - y,
                 points[k, 2] - z,
             )
-            batch[3, s], batch[4, s], batch[5, s] = normals[k]
+            for axis in range(3):
+                batch[3 + axis, s] = normals[k, axis]
             batch[6, s] = view_of[k]
             votes[k] = 0
             confirmed[k] = False
         for view in range(w.shape[0]):
             for row in range(3):
-                a, b, c, d = cameras[view, 4 * row : 4 * row + 4]
+                at = 4 * row
+                a, b, c = cameras[view, at], cameras[view, at + 1], cameras[view, at + 2]
                 camera[row, 0], camera[row, 1], camera[row, 2] = a, b, c
-                camera[row, 3] = a * x + b * y + c * z + d
+                camera[row, 3] = a * x + b * y + c * z + cameras[view, at + 3]
             center = centers[view]
             find_pixels(
                 batch, np.float32(view), camera, np.float32(center[0] - x),
@@ -148,7 +150,10 @@ def drop_strays(points, confirmed, kept):
                 high[axis] = max(high[axis], points[k, axis])
     if 2 * sure <= all_kept:
         return
-    margin = 0.5 * np.sqrt(((high - low) ** 2).sum())
+    square = 0.0
+    for axis in range(3):
+        square += (high[axis] - low[axis]) ** 2
+    margin = 0.5 * np.sqrt(square)
     for k in range(points.shape[0]):
         for axis in range(3):
             place = points[k, axis]

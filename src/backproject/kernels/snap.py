@@ -150,7 +150,9 @@ def collect(box, corner, stride, table, first, filed, pool):
                                 pool[field, held] = filed[s, field]
                         held += 1
         if held <= POOL:
-            pool[:, held : padded(held)] = ZERO
+            for field in range(8):
+                for s in range(held, padded(held)):
+                    pool[field, s] = ZERO
             return held
         stride *= held // POOL + 1
 
