@@ -146,7 +146,7 @@ def shell_box(low, high, size=16):
 def test_a_body_seen_from_all_sides_stays_solid():
     solid = solid_of(shell_box(3, 13))
     before = corners_of(solid)
-    close(solid, threads=1)
+    close(solid, None, threads=1)
     np.testing.assert_array_equal(corners_of(solid), before)
 
 
@@ -164,7 +164,7 @@ def test_a_pocket_is_closed_while_its_walls_cost_less_than_its_back(opening, sta
         corners[tuple(wall)] = kernel.FREE
     solid = solid_of(corners)
     before = corners_of(solid)
-    close(solid, threads=1)
+    close(solid, None, threads=1)
     after = corners_of(solid)
     assert (after[before == kernel.SHELL] == kernel.SHELL).all()  # what was measured is kept
     hidden = before == kernel.HIDDEN
@@ -181,7 +181,7 @@ def test_the_narrowest_place_is_where_a_bottle_is_closed():
     corners[14:18, 14:18, 15:17] = kernel.HIDDEN  # the neck, through the shell
     corners[8:24, 8:24, 17:24] = kernel.HIDDEN  # the funnel
     solid = solid_of(corners, size=6)
-    close(solid, threads=1)
+    close(solid, None, threads=1)
     after = corners_of(solid)[8:40, 8:40, 8:40]
     assert (after[10:22, 10:22, 3:15] == kernel.HIDDEN).all()
     assert (after[8:24, 8:24, 17:24] == kernel.FREE).all()

@@ -26,6 +26,8 @@ FRONT_COST = 4.0
 """What a face of measured surface costs that is filled up, unless it shows on its other side."""
 DOUBTED = 2
 """One view in so many, at most, may see past what is filled up all the same."""
+MANY = 0.02
+"""More walls than so many for each face of the shell's back put free space in doubt."""
 SHOWN = 8
 """More than one view in so many look at a sheet from its other side: there it shows. With fewer
 views nothing that was seen to be free is in doubt.
@@ -40,7 +42,7 @@ PAIRS = 128
 """How many pairs of neighbouring regions of a block are kept: a handful, but for noise."""
 
 
-def close(solid: Solid, evidence: Evidence, *, threads: int) -> None:
+def close(solid: Solid, evidence: Evidence | None, *, threads: int) -> None:
     """Decide which hidden space is solid, by a minimum cut, and free the rest.
 
     Hidden space is bounded by the shell around the samples and by walls towards free space, where
@@ -51,17 +53,20 @@ def close(solid: Solid, evidence: Evidence, *, threads: int) -> None:
     a pocket behind a fan's cage that is mostly wall becomes free, and the sheets around it keep
     their shell.
 
-    If there are walls, free space that few views see past is in doubt as well: rays that enter a
-    scan through a hole leave walls all around them. Filling it up costs for the cap over the hole,
-    by how many views see past what is filled, and for the measured surface that goes with it,
-    unless that shows on its other side.
+    If there are many walls, free space that few views see past is in doubt as well: rays that enter
+    a scan through a hole leave walls all around them. Filling it up costs for the cap over the
+    hole, by how many views see past what is filled, and for the measured surface that goes with it,
+    unless that shows on its other side. Without `evidence` only hidden space is in doubt.
     """
     found = _Regions.of(solid, None, threads)
-    if not _Graph.of(solid, found, threads).walls.any():
+    graph = _Graph.of(solid, found, threads)
+    walls, backs = graph.walls.sum(), graph.backs.sum()
+    if walls == 0:
         return
-    if len(evidence.cameras) >= SHOWN:
+    if evidence and walls > MANY * backs and len(evidence.cameras) >= SHOWN:
         found = _Regions.of(solid, evidence, threads)
-    free = _minimum_cut(found, _Graph.of(solid, found, threads))
+        graph = _Graph.of(solid, found, threads)
+    free = _minimum_cut(found, graph)
     parallel.run(
         regions.settle_regions, len(solid.blocks), found.region, found.first, free, solid.state,
         threads=threads,

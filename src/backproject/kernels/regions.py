@@ -154,59 +154,83 @@ def connect(
     are the regions, by `first` of their block, unless `certain`ly free, and behind them those of
     `node_of`, pieces of blocks that are not stored.
     """
-    node = np.empty((SIDE + 2, SIDE + 2, SIDE + 2), np.int32)
+    node = np.full((SIDE + 2, SIDE + 2, SIDE + 2), WALL, np.int32)
+    around = node.reshape(-1)
+    strides = np.array([(SIDE + 2) ** 2, SIDE + 2, 1])
     stored = first[-1]
+    fields = (table, state, region, first, certain, node_of)
     for block in range(start, stop):
         used[block] = 0
-        if first[block] == first[block + 1]:
+        if not _gather_nodes(block, blocks, *fields, node):
             continue
-        bx, by, bz = blocks[block, 0] * SIDE, blocks[block, 1] * SIDE, blocks[block, 2] * SIDE
-        fields = (table, state, region, first, certain, node_of)
-        for i in range(-1, SIDE + 1):
-            for j in range(-1, SIDE + 1):
-                for k in range(-1, SIDE + 1):
-                    out = (i < 0) + (i == SIDE) + (j < 0) + (j == SIDE) + (k < 0) + (k == SIDE)
-                    if out < 2:
-                        node[1 + i, 1 + j, 1 + k] = _node_at(bx + i, by + j, bz + k, *fields)
         count = 0
-        for side in range(6):
-            axis, ahead = side // 2, side % 2
-            dx = 2 * ahead - 1 if axis == 0 else 0
-            dy = 2 * ahead - 1 if axis == 1 else 0
-            dz = 2 * ahead - 1 if axis == 2 else 0
-            for i in range(1, SIDE + 1):
-                for j in range(1, SIDE + 1):
-                    for k in range(1, SIDE + 1):
-                        here, other = node[i, j, k], node[i + dx, j + dy, k + dz]
-                        if here < 0 or here == other:
-                            continue
-                        if other == WALL:
-                            walls[here] += 1
-                        elif other == BACK:
-                            corner = ((i - 1) * SIDE + j - 1) * SIDE + k - 1
-                            shown = state[block, corner] == FREE and _shows_elsewhere(
-                                bx + i - 1 + dx,
-                                by + j - 1 + dy,
-                                bz + k - 1 + dz,
-                                seen_past,
-                                enough,
-                                *fields,
-                            )
-                            backs[here] += not shown
-                        elif ahead == 1 or other >= stored:
-                            e = count - 1
-                            while e >= 0 and (
-                                edges[block, e, 0] != here or edges[block, e, 1] != other
-                            ):
-                                e -= 1
-                            if e >= 0:
-                                edges[block, e, 2] += 1
-                            elif count < edges.shape[1]:
-                                edges[block, count, 0] = here
-                                edges[block, count, 1] = other
-                                edges[block, count, 2] = 1
-                                count += 1
+        for corner in range(CORNERS):
+            i, j, k = corner >> 6, corner >> 3 & 7, corner & 7
+            place = ((i + 1) * (SIDE + 2) + j + 1) * (SIDE + 2) + k + 1
+            here = around[place]
+            if here < 0:
+                continue
+            for side in range(6):
+                axis, step = side >> 1, 2 * (side & 1) - 1
+                other = around[place + step * strides[axis]]
+                if other == here:
+                    continue
+                if other == WALL:
+                    walls[here] += 1
+                elif other == BACK:
+                    backs[here] += state[block, corner] == HIDDEN or not _shows_elsewhere(
+                        blocks[block, 0] * SIDE + i + (step if axis == 0 else 0),
+                        blocks[block, 1] * SIDE + j + (step if axis == 1 else 0),
+                        blocks[block, 2] * SIDE + k + (step if axis == 2 else 0),
+                        seen_past, enough, *fields,
+                    )  # fmt: skip
+                elif step == 1 or other >= stored:
+                    e = count - 1
+                    while e >= 0 and (edges[block, e, 0] != here or edges[block, e, 1] != other):
+                        e -= 1
+                    if e >= 0:
+                        edges[block, e, 2] += 1
+                    elif count < edges.shape[1]:
+                        edges[block, count, 0] = here
+                        edges[block, count, 1] = other
+                        edges[block, count, 2] = 1
+                        count += 1
         used[block] = count
+
+
+@njit(cache=True, nogil=True)
+def _gather_nodes(block, blocks, table, state, region, first, certain, node_of, node):
+    """Fill `node` (10, 10, 10) with what a block's corners are, and the nearest layers of its six
+    neighbours: nodes, or `WALL` or `BACK`. Returns whether any of its own corners is of a node.
+    """
+    some = False
+    for side in range(7):
+        axis = (side - 1) // 2
+        step = 0 if side == 0 else 2 * ((side - 1) % 2) - 1
+        dx = step if axis == 0 else 0
+        dy = step if axis == 1 else 0
+        dz = step if axis == 2 else 0
+        bx, by, bz = blocks[block, 0] + dx, blocks[block, 1] + dy, blocks[block, 2] + dz
+        home = table[bx, by, bz]
+        for i in range(SIDE - 1 if dx < 0 else 0, 1 if dx > 0 else SIDE):
+            for j in range(SIDE - 1 if dy < 0 else 0, 1 if dy > 0 else SIDE):
+                for k in range(SIDE - 1 if dz < 0 else 0, 1 if dz > 0 else SIDE):
+                    what = WALL
+                    if home < 0:
+                        what = node_of[bx, by, bz]
+                    else:
+                        corner = (i * SIDE + j) * SIDE + k
+                        number = region[home, corner]
+                        if number >= 0:
+                            if not certain[first[home] + number]:
+                                what = first[home] + number
+                        elif state[home, corner] == SHELL:
+                            what = BACK
+                    node[1 + i + SIDE * dx, 1 + j + SIDE * dy, 1 + k + SIDE * dz] = what
+                    some |= what >= 0
+        if side == 0 and not some:
+            return False
+    return True
 
 
 @njit(cache=True, nogil=True)
