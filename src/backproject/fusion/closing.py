@@ -153,10 +153,14 @@ class _Graph:
         count, nodes = len(solid.blocks), len(found.sizes)
         walls, backs = np.zeros(nodes, np.int64), np.zeros(nodes, np.int64)
         edges, used = np.empty((count, PAIRS, 3), np.int32), np.empty(count, np.int64)
+        node = np.empty(found.region.shape, np.int32)
         parallel.run(
-            regions.connect, count, solid.blocks, solid.table, solid.state, found.region,
-            found.first, found.certain, found.node_of, found.seen_past, found.shown,
-            walls, backs, edges, used, threads=threads,
+            regions.name_nodes, count, solid.state, found.region, found.first, found.certain, node,
+            threads=threads,
+        )  # fmt: skip
+        parallel.run(
+            regions.connect, count, solid.blocks, solid.table, node, found.node_of, found.first[-1],
+            found.seen_past, found.shown, walls, backs, edges, used, threads=threads,
         )  # fmt: skip
         pairs = [edges[np.arange(PAIRS) < used[:, None]]]
         for axis in range(3):

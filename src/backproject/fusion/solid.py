@@ -70,9 +70,8 @@ def carve(
     views say, because sheets and wires thinner than a voxel would dissolve. Blocks are looked at
     from the samples outwards, wave by wave, and only where the surface goes on.
     """
-    low, high = samples.points.min(axis=0), samples.points.max(axis=0)
-    middle = (low + high) / 2
-    diameter = 2 * float(np.sqrt(((samples.points - middle) ** 2).sum(axis=1).max()))
+    low, high, radius = kernel.extent(samples.points)
+    diameter = 2 * radius
     # A point alone has no diameter, and voxels far below a pixel would fall between the samples.
     voxel = max(diameter / resolution, samples.footprint / FINEST)
     side = kernel.SIDE

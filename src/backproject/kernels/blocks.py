@@ -13,22 +13,58 @@ about to be stored.
 """
 TILE = 4
 """Pixels along the edge of a tile, for which the range of inverse depth is known beforehand."""
+PART = SIDE // 2
+"""Corners along the edge of a part of a block: 64 corners, a set of which is the bits of a word."""
 FREE, HIDDEN, OPEN, SHELL = 0, 1, 2, 3
 """What a stored corner is: seen to be free, seen by no view, not yet decided, or next to a sample.
 Odd is solid.
 """
 
+NOTHING, ONE, FOUR, SIXTEEN = np.uint64(0), np.uint64(1), np.uint64(4), np.uint64(16)
+NOT_FIRST_K, NOT_LAST_K = np.uint64(0xEEEEEEEEEEEEEEEE), np.uint64(0x7777777777777777)
+NOT_FIRST_J, NOT_LAST_J = np.uint64(0xFFF0FFF0FFF0FFF0), np.uint64(0x0FFF0FFF0FFF0FFF)
+OUTERMOST = np.argsort(
+    np.array([(x, y, z) for x in (-1, 1) for y in (-1, 1) for z in (-1, 1)])
+    @ np.indices((PART, PART, PART)).reshape(3, -1),
+    kind="stable",
+)
+"""The corners of a part in the eight directions' order, the outermost first."""
+
+
+@njit(cache=True, nogil=True)
+def extent(points):
+    """Return the low and high end of the points' box, and its middle's distance to the farthest."""
+    low, high = points[0].copy(), points[0].copy()
+    for k in range(points.shape[0]):
+        for axis in range(3):
+            low[axis] = min(low[axis], points[k, axis])
+            high[axis] = max(high[axis], points[k, axis])
+    farthest = 0.0
+    for k in range(points.shape[0]):
+        squared = 0.0
+        for axis in range(3):
+            squared += (points[k, axis] - 0.5 * (low[axis] + high[axis])) ** 2
+        farthest = max(farthest, squared)
+    return low, high, np.sqrt(farthest)
+
 
 @njit(cache=True, nogil=True)
 def mark_blocks(points, origin, voxel, reach, table):
     """Queue every block that holds a corner within `reach` voxels of a point."""
+    per_voxel = 1.0 / voxel
+    first, last = np.zeros(3, np.int64), np.zeros(3, np.int64)
     for k in range(points.shape[0]):
-        gx = (points[k, 0] - origin[0]) / voxel
-        gy = (points[k, 1] - origin[1]) / voxel
-        gz = (points[k, 2] - origin[2]) / voxel
-        for bx in range(int(gx - reach) >> 3, (int(gx + reach) >> 3) + 1):
-            for by in range(int(gy - reach) >> 3, (int(gy + reach) >> 3) + 1):
-                for bz in range(int(gz - reach) >> 3, (int(gz + reach) >> 3) + 1):
+        alike = True
+        for axis in range(3):
+            place = (points[k, axis] - origin[axis]) * per_voxel
+            low, high = int(place - reach) >> 3, int(place + reach) >> 3
+            alike &= low == first[axis] and high == last[axis]
+            first[axis], last[axis] = low, high
+        if alike:  # as the sample before, as a rule
+            continue
+        for bx in range(first[0], last[0] + 1):
+            for by in range(first[1], last[1] + 1):
+                for bz in range(first[2], last[2] + 1):
                     if table[bx, by, bz] == UNKNOWN:
                         table[bx, by, bz] = QUEUED
 
@@ -38,10 +74,11 @@ def splat(start, stop, points, origin, voxel, radius, table, state):
     """Make every corner within `radius` voxels of points [start, stop) solid. Threads may write the
     same corner: the same value.
     """
+    per_voxel = 1.0 / voxel
     for k in range(start, stop):
-        gx = (points[k, 0] - origin[0]) / voxel
-        gy = (points[k, 1] - origin[1]) / voxel
-        gz = (points[k, 2] - origin[2]) / voxel
+        gx = (points[k, 0] - origin[0]) * per_voxel
+        gy = (points[k, 1] - origin[1]) * per_voxel
+        gz = (points[k, 2] - origin[2]) * per_voxel
         for i in range(int(np.ceil(gx - radius)), int(np.floor(gx + radius)) + 1):
             for j in range(int(np.ceil(gy - radius)), int(np.floor(gy + radius)) + 1):
                 rest = radius * radius - (i - gx) ** 2 - (j - gy) ** 2
@@ -144,84 +181,96 @@ def is_free(w, cameras, steepest, x, y, z, margin, chosen, count):
 
 
 @njit(cache=True, nogil=True)
+def grow(seed, within):
+    """Return the corners of a part that are connected to those in `seed` through those in
+    `within`: sets as bits 16 i + 4 j + k.
+    """
+    while True:
+        more = seed | seed << SIXTEEN | seed >> SIXTEEN
+        more |= seed << FOUR & NOT_FIRST_J | seed >> FOUR & NOT_LAST_J
+        more |= seed << ONE & NOT_FIRST_K | seed >> ONE & NOT_LAST_K
+        more &= within
+        if more == seed:
+            return seed
+        seed = more
+
+
+@njit(cache=True, nogil=True)
 def carve(
     start, stop, blocks, w, tiles, cameras, steepest, origin, voxel, margin, low, high, state
 ):
     """Decide the open corners of blocks [start, stop): free if any view sees past them by more than
-    `margin`, else solid.
+    `margin`, else hidden.
 
     Corners outside of the box from `low` to `high` (corner indices) are free: there the scene ends.
+    Connected open corners of a part whose outermost ones agree are of one kind: a wall that nothing
+    supports and that bulges by less is not worth finding.
     """
     chosen = np.empty(w.shape[0], np.int64)
-    size = SIDE // 2
-    half = 0.5 * (size - 1)
+    half = 0.5 * (PART - 1)
     for block in range(start, stop):
+        corners = state[block]
         for part in range(8):
-            bx = blocks[block, 0] * SIDE + size * (part >> 2)
-            by = blocks[block, 1] * SIDE + size * (part >> 1 & 1)
-            bz = blocks[block, 2] * SIDE + size * (part & 1)
+            i0, j0, k0 = PART * (part >> 2), PART * (part >> 1 & 1), PART * (part & 1)
+            undecided = NOTHING
+            for c in range(PART**3):
+                if corners[corner_of(i0, j0, k0, c)] == OPEN:
+                    undecided |= ONE << np.uint64(c)
+            if undecided == NOTHING:
+                continue
+            bx = blocks[block, 0] * SIDE + i0
+            by = blocks[block, 1] * SIDE + j0
+            bz = blocks[block, 2] * SIDE + k0
             count = judges(
-                w,
-                tiles,
-                cameras,
+                w, tiles, cameras,
                 origin[0] + voxel * (bx + half),
                 origin[1] + voxel * (by + half),
                 origin[2] + voxel * (bz + half),
-                voxel * half * np.sqrt(3.0),
-                margin,
-                chosen,
-            )
-            # Where no sample is near, a part whose eight outermost corners agree is of one kind:
-            # a wall that nothing supports and that bulges by less is not worth finding.
-            outermost = size - 1 if _is_open(state[block], part) else 1
-            answers = 0
-            for step in (outermost, 1):
-                if step == 1 and outermost > 1 and (answers == 0 or answers == 8):
-                    _fill_part(state[block], part, FREE if answers == 8 else HIDDEN)
-                    break
-                for i in range(bx, bx + size, step):
-                    for j in range(by, by + size, step):
-                        for k in range(bz, bz + size, step):
-                            corner = ((i & 7) * SIDE + (j & 7)) * SIDE + (k & 7)
-                            if state[block, corner] != OPEN:
-                                continue
-                            free = count < 0 or not _within(i, j, k, low, high)
-                            if not free and count > 0:
-                                free = is_free(
-                                    w,
-                                    cameras,
-                                    steepest,
-                                    origin[0] + voxel * i,
-                                    origin[1] + voxel * j,
-                                    origin[2] + voxel * k,
-                                    margin,
-                                    chosen,
-                                    count,
-                                )
-                            answers += free
-                            state[block, corner] = FREE if free else HIDDEN
-                if outermost == 1:
-                    break
+                voxel * half * np.sqrt(3.0), margin, chosen,
+            )  # fmt: skip
+            while undecided != NOTHING:
+                lowest = undecided & (~undecided + ONE)
+                piece = grow(lowest, undecided)
+                undecided &= ~piece
+                answers, asked = 0, 0
+                for c in range(8 + PART**3):
+                    # first the outermost in the eight directions, then all if those disagree
+                    if c == 8 and (answers == 0 or answers == asked):
+                        break
+                    at = _first_of(piece, c) if c < 8 else c - 8
+                    corner = corner_of(i0, j0, k0, at)
+                    if corners[corner] != OPEN or not piece >> np.uint64(at) & ONE:
+                        continue
+                    i, j, k = bx + (at >> 4), by + (at >> 2 & 3), bz + (at & 3)
+                    free = count < 0 or not _within(i, j, k, low, high)
+                    if not free and count > 0:
+                        free = is_free(
+                            w, cameras, steepest,
+                            origin[0] + voxel * i, origin[1] + voxel * j, origin[2] + voxel * k,
+                            margin, chosen, count,
+                        )  # fmt: skip
+                    asked += 1
+                    answers += free
+                    corners[corner] = FREE if free else HIDDEN
+                if answers == 0 or answers == asked:
+                    for c in range(PART**3):
+                        if piece >> np.uint64(c) & ONE:
+                            corners[corner_of(i0, j0, k0, c)] = FREE if answers else HIDDEN
 
 
-@njit(cache=True, nogil=True)
-def _is_open(state, part):
-    """Return whether all corners of an eighth of a block are open."""
-    for i in range(4 * (part >> 2), 4 * (part >> 2) + 4):
-        for j in range(4 * (part >> 1 & 1), 4 * (part >> 1 & 1) + 4):
-            for k in range(4 * (part & 1), 4 * (part & 1) + 4):
-                if state[(i * SIDE + j) * SIDE + k] != OPEN:
-                    return False
-    return True
+@njit(cache=True, nogil=True, inline="always")
+def corner_of(i0, j0, k0, c):
+    """Return the corner of a block that is the c-th of the part at (i0, j0, k0)."""
+    return ((i0 + (c >> 4)) * SIDE + j0 + (c >> 2 & 3)) * SIDE + k0 + (c & 3)
 
 
-@njit(cache=True, nogil=True)
-def _fill_part(state, part, kind):
-    """Set all corners of an eighth of a block."""
-    for i in range(4 * (part >> 2), 4 * (part >> 2) + 4):
-        for j in range(4 * (part >> 1 & 1), 4 * (part >> 1 & 1) + 4):
-            for k in range(4 * (part & 1), 4 * (part & 1) + 4):
-                state[(i * SIDE + j) * SIDE + k] = kind
+@njit(cache=True, nogil=True, inline="always")
+def _first_of(piece, direction):
+    """Return the outermost of the corners in `piece` in one of the eight directions."""
+    for place in range(PART**3):
+        if piece >> np.uint64(OUTERMOST[direction, place]) & ONE:
+            return OUTERMOST[direction, place]
+    return 0
 
 
 @njit(cache=True, nogil=True, inline="always")
