@@ -215,7 +215,7 @@ BAD = {
     "cloud nothing-seen -o new.ply": "nothing-seen: none of the 8 views",
     "fuse nothing-seen -o new.ply": "nothing-seen: none of the 8 views",
     "fuse shape.ply -o new.ply": "shape.ply: is a file, expected a capture",
-    "fuse foreign -o new.ply": "foreign: folder without transforms.json",
+    "fuse foreign -o new.ply": "foreign: no folder of a kind that can be read",
     "compare shape.ply nosuch.ply": "nosuch.ply: no such file",
     "compare flat.obj shape.ply": "flat.obj: .*no area",
     f"{C} --capture nothing-seen": "nothing-seen: none of the 8 views",

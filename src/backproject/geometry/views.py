@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from os import PathLike
 from typing import Literal
 
@@ -15,18 +15,35 @@ from backproject.geometry.transform import Similarity
 
 
 @dataclass(frozen=True)
+class Assumption:
+    """What was taken for granted when depth was read: `about` what, what was `taken`, `because` of
+    what.
+    """
+
+    about: str
+    taken: str
+    because: str
+
+
+@dataclass(frozen=True)
 class ViewSet:
     """N depth maps and the rig that took them: all that a reconstruction is ever given.
 
     `depth` (N, H, W) float32, planar z in scene units at pixel centres:
     finite (above 0) is a surface with free space before it, `inf` a ray known to hit nothing, `nan`
-    not measured.
+    not measured. `step` is the difference between neighbouring levels of depth, in scene units, if
+    it was stored as integers, else 0: the surface lies within half of it. `assumptions` tell how a
+    file's numbers were understood.
     """
 
     depth: NDArray[np.float32]
     rig: Rig
+    step: float = 0.0
+    assumptions: tuple[Assumption, ...] = ()
 
     def __post_init__(self) -> None:
+        if not 0 <= self.step < np.inf:
+            raise InputError(f"step: got {self.step}, expected 0 or more, in scene units")
         depth = np.ascontiguousarray(self.depth, np.float32)
         expected = (len(self.rig), self.rig.height, self.rig.width)
         if depth.shape != expected:
@@ -64,10 +81,12 @@ class ViewSet:
 
     @classmethod
     def load(cls, path: str | PathLike[str]) -> ViewSet:
-        """Return the views of a capture folder; see `io.captures`."""
-        from backproject.io.captures import read_capture
+        """Return the views of any source that can be read, each by its own conventions: a capture
+        folder, or what docs/formats.md lists. See `io.sources.registry`.
+        """
+        from backproject.io.sources.registry import read_views
 
-        return read_capture(path)
+        return read_views(path)
 
     def save(
         self, path: str | PathLike[str], *, depth_format: Literal["npy", "png", "exr"] = "npy"
@@ -97,9 +116,10 @@ class ViewSet:
         if chosen.ndim != 1 or len(chosen) == 0:
             raise InputError(f"views: got {views!r}, expected at least one view in a flat list")
         rig = self.rig
-        return ViewSet(
-            self.depth[chosen],
-            Rig(rig.intrinsics[chosen], rig.world_from_camera[chosen], rig.width, rig.height),
+        return replace(
+            self,
+            depth=self.depth[chosen],
+            rig=Rig(rig.intrinsics[chosen], rig.world_from_camera[chosen], rig.width, rig.height),
         )
 
     def transformed(self, new_from_old: Similarity) -> ViewSet:
@@ -110,4 +130,7 @@ class ViewSet:
         poses[:, :3, :3] = new_from_old.rotation @ poses[:, :3, :3]
         poses[:, :3, 3] = new_from_old.apply(self.rig.centers_world)
         rig = Rig(self.rig.intrinsics, poses, self.rig.width, self.rig.height)
-        return ViewSet(self.depth * np.float32(new_from_old.scale), rig)
+        scale = new_from_old.scale
+        return replace(
+            self, depth=self.depth * np.float32(scale), rig=rig, step=self.step * float(scale)
+        )

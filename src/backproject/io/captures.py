@@ -31,16 +31,16 @@ from backproject.io.atomic import atomic_folder
 from backproject.io.depth_images import (
     DEPTH_FORMATS,
     DepthCode,
+    Stored,
     depth_format,
-    read_depth_image,
+    read_stored,
     write_depth_image,
 )
+from backproject.io.sources.source import FLIP, Asked, Found, views_of
 
 CAMERAS_FILE = "transforms.json"
 _DEPTH_FOLDER = "depth"
 _OWN_KEY = "backproject"
-_FLIP = np.array([1.0, -1.0, -1.0, 1.0])
-"""Times the columns of a pose: OpenGL's camera axes to OpenCV's, and back."""
 _PINHOLES = ("OPENCV", "PINHOLE", "SIMPLE_PINHOLE")
 _DISTORTION = ("k1", "k2", "k3", "k4", "p1", "p2")
 _MILLIMETRES = 1e-3
@@ -57,12 +57,45 @@ def read_capture(path: str | PathLike[str]) -> ViewSet:
             `w` and `h`, or a path that leaves the folder.
 
     """
-    cameras_file = _cameras_file(Path(path))
+    asked = Asked()
+    return views_of(find_capture(Path(path), asked), asked)
+
+
+def find_capture(path: Path, asked: Asked) -> Found:
+    """Return what a capture folder holds, or its transforms.json, before any conversion."""
+    cameras_file = _cameras_file(path)
     frames, meta = _read_frames(cameras_file)
-    rig = _rig(frames, cameras_file)
-    code = _own_code(meta, cameras_file)
-    depth = [_read_depth(frame, k, code, rig, cameras_file) for k, frame in enumerate(frames)]
-    return ViewSet(np.stack(depth), rig)
+    width, height = _image_size(frames, cameras_file)
+    own = _own_part(meta, cameras_file)
+    files = [_depth_file(frame, k, cameras_file, asked) for k, frame in enumerate(frames)]
+    scales = [_scale(frame, k, cameras_file) for k, frame in enumerate(frames)]
+    stored = [_read_depth(file, (height, width), cameras_file) for file in files]
+    if len(set(scales)) > 1:  # one code for all: the others' numbers are brought to the first's
+        stored = [each * (scale / scales[0]) for each, scale in zip(stored, scales, strict=True)]
+    try:
+        code = DepthCode(scales[0], own.get("empty"), own.get("not_measured", 0))
+    except InputError as error:
+        raise FormatError(f"{cameras_file}: frame 0: {error}") from error
+    because = "as written by this program" if meta.get(_OWN_KEY) else "nerfstudio's convention"
+    return Found(
+        source="transforms.json",
+        stored=stored,
+        files=files,
+        cameras=cameras_file,
+        intrinsics=np.stack([_intrinsics(f, k, cameras_file) for k, f in enumerate(frames)]),
+        poses=np.stack([_pose(f, k, cameras_file) for k, f in enumerate(frames)]),
+        code=code,
+        code_because="depth_unit_scale_factor"
+        if "depth_unit_scale_factor" in frames[0]
+        else "nerfstudio's default: millimetres",
+        axes="opengl",
+        because=because,
+    )
+
+
+def is_capture(path: Path) -> bool:
+    """Tell whether a path is a capture folder or a transforms.json."""
+    return (path / CAMERAS_FILE).is_file() or (path.is_file() and path.suffix.lower() == ".json")
 
 
 def write_capture(
@@ -113,7 +146,7 @@ def _integer_code(depth: NDArray[np.float32]) -> DepthCode:
 
 
 def _to_json(rig: Rig, names: list[str], code: DepthCode) -> dict[str, Any]:
-    poses = rig.world_from_camera * _FLIP
+    poses = rig.world_from_camera * FLIP
     numbers = [_intrinsics_to_json(matrix) for matrix in rig.intrinsics]
     shared = numbers[0] if all(each == numbers[0] for each in numbers) else {}
     return {
@@ -161,7 +194,7 @@ def _read_frames(file: Path) -> tuple[list[dict[str, Any]], dict[str, Any]]:
     return [{**shared, **frame} for frame in frames], meta
 
 
-def _rig(frames: list[dict[str, Any]], file: Path) -> Rig:
+def _image_size(frames: list[dict[str, Any]], file: Path) -> tuple[int, int]:
     for k, frame in enumerate(frames):
         _refuse_distortion(frame, k, file)
     sizes = {(_number(f, "w", k, file), _number(f, "h", k, file)) for k, f in enumerate(frames)}
@@ -171,14 +204,11 @@ def _rig(frames: list[dict[str, Any]], file: Path) -> Rig:
             f"{file}: frames of {len(sizes)} sizes, {width:g} x {height:g} and"
             f" {others[0][0]:g} x {others[0][1]:g} among them; expected one size"
         )
-    if width % 1 or height % 1:
-        raise FormatError(f"{file}: `w` and `h` are {width} and {height}, expected whole numbers")
-    intrinsics = np.stack([_intrinsics(frame, k, file) for k, frame in enumerate(frames)])
-    poses = np.stack([_pose(frame, k, file) for k, frame in enumerate(frames)])
-    try:
-        return Rig(intrinsics, poses, int(width), int(height))
-    except InputError as error:
-        raise FormatError(f"{file}: {error}") from error
+    if not (width >= 1 and height >= 1) or width % 1 or height % 1:
+        raise FormatError(
+            f"{file}: image size `w` x `h` is {width:g} x {height:g}, expected whole numbers from 1"
+        )
+    return int(width), int(height)
 
 
 def _refuse_distortion(frame: Mapping[str, Any], k: int, file: Path) -> None:
@@ -210,7 +240,7 @@ def _pose(frame: Mapping[str, Any], k: int, file: Path) -> NDArray[np.float64]:
             f"{file}: frame {k} has no `transform_matrix` of 4 x 4 numbers,"
             " expected the camera's pose in the world"
         )
-    return np.asarray(matrix * _FLIP)
+    return matrix
 
 
 def _number(frame: Mapping[str, Any], key: str, k: int, file: Path) -> float:
@@ -224,46 +254,38 @@ def _number(frame: Mapping[str, Any], key: str, k: int, file: Path) -> float:
         return np.inf
 
 
-def _own_code(meta: Mapping[str, Any], file: Path) -> dict[str, float | None]:
-    """Return the special numbers that a capture of ours records, or what to think of another's."""
+def _own_part(meta: Mapping[str, Any], file: Path) -> dict[str, Any]:
+    """Return what a capture of ours records beside the convention; nothing of another's."""
     own = meta.get(_OWN_KEY)
     if own is None:
         return {}
     known = isinstance(own, dict) and own.get("version") == 1
-    code = {key: own.get(key) for key in ("empty", "not_measured")} if known else {}
-    if not known or not all(isinstance(v, int | float | None) for v in code.values()):
+    special = {key: own.get(key) for key in ("empty", "not_measured")} if known else {}
+    if not known or not all(isinstance(v, int | float | None) for v in special.values()):
         raise FormatError(
             f"{file}: `{_OWN_KEY}` is {str(own)[:60]}, expected version 1:"
             " it was written by a later version of this program, or damaged"
         )
-    return code
+    return special
 
 
-def _read_depth(
-    frame: Mapping[str, Any],
-    k: int,
-    special: Mapping[str, float | None],
-    rig: Rig,
-    file: Path,
-) -> NDArray[np.float32]:
-    image_file = _depth_file(frame, k, file)
-    scale = _MILLIMETRES
+def _scale(frame: Mapping[str, Any], k: int, file: Path) -> float:
     if "depth_unit_scale_factor" in frame:
-        scale = _number(frame, "depth_unit_scale_factor", k, file)
-    try:
-        code = DepthCode(scale, **special)
-    except InputError as error:
-        raise FormatError(f"{file}: frame {k}: {error}") from error
-    depth = read_depth_image(image_file, code)
-    if depth.shape != (rig.height, rig.width):
+        return _number(frame, "depth_unit_scale_factor", k, file)
+    return _MILLIMETRES
+
+
+def _read_depth(image_file: Path, shape: tuple[int, int], file: Path) -> Stored:
+    stored = read_stored(image_file)
+    if stored.shape != shape:
         raise FormatError(
-            f"{image_file}: got {depth.shape[1]} x {depth.shape[0]} pixels, expected"
-            f" {rig.width} x {rig.height}, the `w` and `h` of {file.name}"
+            f"{image_file}: got {stored.shape[1]} x {stored.shape[0]} pixels, expected"
+            f" {shape[1]} x {shape[0]}, the `w` and `h` of {file.name}"
         )
-    return depth
+    return stored
 
 
-def _depth_file(frame: Mapping[str, Any], k: int, file: Path) -> Path:
+def _depth_file(frame: Mapping[str, Any], k: int, file: Path, asked: Asked) -> Path:
     name = frame.get("depth_file_path")
     if not isinstance(name, str) or not name:
         raise FormatError(f"{file}: frame {k} has no `depth_file_path`, expected its depth map")
@@ -272,10 +294,10 @@ def _depth_file(frame: Mapping[str, Any], k: int, file: Path) -> Path:
         inside = (folder / name).resolve().is_relative_to(folder)
     except (OSError, ValueError, RuntimeError):
         inside = False
-    if not inside:
+    if not inside and not asked.allow_outside:
         raise FormatError(
             f"{file}: frame {k} names {name[:100]!r}, which leaves the capture folder;"
-            " expected a path inside it"
+            " expected a path inside it (--allow-outside follows it all the same)"
         )
     depth_format(image_file := file.parent / name)
     if not image_file.is_file():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from os import PathLike
 from pathlib import Path
 from types import MappingProxyType
@@ -49,7 +49,8 @@ DEPTH_FORMATS: Mapping[str, DepthFormat] = MappingProxyType(
 
 @dataclass(frozen=True)
 class DepthCode:
-    """What stored numbers mean: depth is `scale` times the number, but for two special numbers.
+    """What stored numbers mean: depth is `base` plus `scale` times the number, but for two special
+    numbers. A `scale` below 0 has white near.
 
     `empty` stands for inf (the ray hits nothing), `not_measured` for nan. Files in the world at
     large write 0 for both. Reading that 0 as nan is the safe way: taking a sensor's hole for empty
@@ -59,9 +60,14 @@ class DepthCode:
     scale: float = 1.0
     empty: float | None = None
     not_measured: float | None = 0
+    base: float = 0.0
+    tolerance: float = 0.0
+    """How far from `empty` a number still stands for it: JPEG rings around a silhouette."""
 
     def __post_init__(self) -> None:
-        if not (np.isfinite(self.scale) and self.scale > 0):
+        if not (np.isfinite(self.scale) and self.scale != 0):
+            raise InputError(f"scale of depth: got {self.scale}, expected a number, not 0")
+        if self.scale < 0 and not self.base > 0:
             raise InputError(f"scale of depth: got {self.scale}, expected a number above 0")
 
     @classmethod
@@ -73,22 +79,40 @@ class DepthCode:
         """
         return cls(float(farthest) / _LAST, empty=0, not_measured=_LAST + 1)
 
+    def between(self, near: float, far: float, levels: float, *, inverted: bool) -> DepthCode:
+        """Return the code with the same special numbers that spreads 0 to `levels` from `near` to
+        `far`, or from far to near if `inverted`.
+        """
+        step = (far - near) / levels
+        scale, base = (-step, far) if inverted else (step, near)
+        return replace(self, scale=scale, base=base)
+
+    def told(self) -> str:
+        """Return the code in words."""
+        number = "the stored number" if self.scale == 1 else f"{self.scale:g} x the stored number"
+        return f"{self.base:g} + {number}" if self.base else number
+
     def decode(self, stored: Stored) -> NDArray[np.float32]:
         """Return depth of stored numbers, float32; exactly the numbers if the scale is 1."""
         # float64 beyond float32's range becomes inf, and is further than anything measured.
         with np.errstate(over="ignore"):
             depth = stored.astype(np.float32)
-            if self.scale != 1:
-                depth = (stored * np.float64(self.scale)).astype(np.float32)
-        for number, meaning in ((self.empty, np.inf), (self.not_measured, np.nan)):
-            if number is not None:
-                depth[stored == number] = meaning
+            if self.scale != 1 or self.base:
+                depth = (stored * np.float64(self.scale) + self.base).astype(np.float32)
+        if self.not_measured is not None:
+            depth[stored == self.not_measured] = np.nan
+        if self.empty is not None:
+            empty = stored == self.empty
+            if self.tolerance:
+                empty = np.abs(stored - np.float64(self.empty)) <= self.tolerance
+            depth[empty] = np.inf
         return depth
 
     def encode(self, depth: NDArray[np.float32], dtype: np.dtype[Any]) -> Stored:
         """Return the numbers to store as `dtype`."""
         if dtype.kind == "f":
-            return depth if self.scale == 1 else (depth / np.float64(self.scale)).astype(dtype)
+            plain = self.scale == 1 and not self.base
+            return depth if plain else ((depth - self.base) / np.float64(self.scale)).astype(dtype)
         finite = np.isfinite(depth)
         steps = np.rint(np.where(finite, depth, 0) / np.float64(self.scale))
         # A surface nearer than half a step stays a surface: 0 would make it empty.
@@ -117,18 +141,7 @@ def read_depth_image(
 
     """
     path = Path(path)
-    format = depth_format(path)
-    if not path.is_file():
-        raise FileMissingError(f"{path}: no such file, expected a depth map")
-    try:
-        stored = format.read(path)
-    # Not only ValueError: on damaged files the libraries raise whatever they run into.
-    except Exception as error:
-        reason = " ".join(str(error).split())[:200] or type(error).__name__
-        raise FormatError(
-            f"{path}: cannot be read as {format.name}: {reason}; expected one whole depth map"
-        ) from error
-    depth = (code or DepthCode()).decode(stored)
+    depth = (code or DepthCode()).decode(read_stored(path))
     negative = int((depth <= 0).sum())
     if negative:
         raise FormatError(
@@ -136,6 +149,27 @@ def read_depth_image(
             " expected depth above 0 along the optical axis"
         )
     return depth
+
+
+def read_stored(path: Path) -> Stored:
+    """Return the numbers of a depth image as its file holds them, (H, W), integers or floats.
+
+    Raises:
+        FileMissingError: no such file.
+        FormatError: an unknown suffix, or content that is not whole or not one depth map.
+
+    """
+    format = depth_format(path)
+    if not path.is_file():
+        raise FileMissingError(f"{path}: no such file, expected a depth map")
+    try:
+        return format.read(path)
+    # Not only ValueError: on damaged files the libraries raise whatever they run into.
+    except Exception as error:
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
+        raise FormatError(
+            f"{path}: cannot be read as {format.name}: {reason}; expected one whole depth map"
+        ) from error
 
 
 def write_depth_image(

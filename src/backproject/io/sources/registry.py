@@ -1,0 +1,48 @@
+"""The kinds of sources that can be read, and the one door to all of them."""
+
+from __future__ import annotations
+
+from os import PathLike
+from pathlib import Path
+
+from backproject.errors import FileMissingError, FormatError
+from backproject.geometry.views import ViewSet
+from backproject.io.sources import nerf
+from backproject.io.sources.source import Asked, Source, views_of
+
+SOURCES: tuple[Source, ...] = (nerf.SOURCE,)
+"""In the order in which they are tried: the first that recognises a path reads it."""
+
+
+def recognise(path: Path) -> Source:
+    """Return the kind of source that a path is.
+
+    Raises:
+        FileMissingError: no such path.
+        FormatError: none of them.
+
+    """
+    if not path.exists():
+        raise FileMissingError(f"{path}: no such capture, expected depth maps with cameras")
+    for source in SOURCES:
+        if source.recognises(path):
+            return source
+    if path.is_dir() and not any(path.iterdir()):
+        raise FormatError(f"{path}: an empty folder, expected depth maps with cameras")
+    kind = "folder" if path.is_dir() else "file"
+    raise FormatError(
+        f"{path}: no {kind} of a kind that can be read; `backproject formats` lists what can"
+    )
+
+
+def read_views(path: str | PathLike[str], asked: Asked | None = None) -> ViewSet:
+    """Return the views of a source of any kind that can be read; `asked` overrules its conventions.
+
+    Raises:
+        FileMissingError: no such path.
+        FormatError: of no known kind, or anything in it that is not as its kind should be.
+
+    """
+    path = Path(path)
+    asked = asked or Asked()
+    return views_of(recognise(path).read(path, asked), asked)

@@ -1,0 +1,250 @@
+"""What every source of depth maps gives, what a user may say about it, and how both become views.
+
+A source's reader finds files and reads numbers. It converts nothing: what the numbers mean is said
+in the fields of `Found`, by the source's own convention, and every field can be overruled by the
+user's word (`Asked`). The one conversion to this package's conventions is `views_of`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from backproject.errors import FormatError, InputError
+from backproject.geometry.rig import Rig
+from backproject.geometry.views import Assumption, ViewSet
+from backproject.io.depth_images import DepthCode, Stored
+
+Encoding = Literal["planar", "ray"]
+Axes = Literal["opencv", "opengl"]
+Pose = Literal["camera-to-world", "world-to-camera"]
+FLIP = np.array([1.0, -1.0, -1.0, 1.0])
+"""Times the columns of a pose: OpenGL's camera axes to OpenCV's, and back."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """What the user says of a source; None is as the source's own convention has it."""
+
+    encoding: Encoding | None = None
+    """planar: depth along the optical axis. ray: distance along the pixel's ray."""
+    depth_scale: float | None = None
+    """Scene units for each stored number: 0.001 if millimetres are stored and metres wanted."""
+    near: float | None = None
+    """With --far: the depth that the least stored number stands for (the greatest if inverted)."""
+    far: float | None = None
+    """The depth that the greatest stored number stands for (the least if inverted)."""
+    inverted: bool | None = None
+    """Whether white is near."""
+    background: float | None = None
+    """The stored number of a pixel whose ray hits nothing; by default of most formats there is
+    none, and 0 is not measured."""
+    pixel_center: float | None = None
+    """Where the first pixel's centre lies: 0.5, or 0 if the principal point counts from there."""
+    axes: Axes | None = None
+    """The camera's axes: opencv (y down, z forward) or opengl (y up, z back; Blender too)."""
+    pose: Pose | None = None
+    """What the source's pose matrices are."""
+    camera_file: Path | None = None
+    """Cameras for depth images that come without: anything with cameras that can be read, or a
+    list of positions, one `x y z` a line."""
+    fov: float | None = None
+    """Vertical field of view, in degrees, for cameras that come without."""
+    distance: float | None = None
+    """Distance of the cameras from the centre, for camera directions."""
+    allow_outside: bool = False
+    """Follow paths in files that leave the source's folder."""
+
+    def __post_init__(self) -> None:
+        for name in ("depth_scale", "near", "far", "fov", "distance"):
+            value = getattr(self, name)
+            if value is not None and not 0 < value < np.inf:
+                raise InputError(f"{_option(name)}: got {value}, expected a number above 0")
+        if (self.near is None) != (self.far is None):
+            given, missing = ("near", "far") if self.far is None else ("far", "near")
+            raise InputError(f"--{given}: got it without --{missing}, expected both or neither")
+        if self.near is not None and self.far is not None and self.near >= self.far:
+            raise InputError(f"--near {self.near:g}: expected less than --far {self.far:g}")
+        if self.near is not None and self.depth_scale is not None:
+            raise InputError("--depth-scale: got it with --near and --far, expected one or other")
+        if self.pixel_center not in (None, 0, 0.5):
+            raise InputError(f"--pixel-center: got {self.pixel_center}, expected 0.5 or 0")
+        if self.background is not None and np.isnan(self.background):
+            raise InputError("--background: got nan, which is never a surface; leave it out")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Found:
+    """What a source holds, as it stands there: N views, and what their numbers mean.
+
+    `stored` are N arrays (H, W), `files` where each came from, `cameras` where the cameras did, for
+    errors; `intrinsics` (N, 3, 3) in pixels;
+    `poses` (N, 4, 4). `masks` are N arrays (H, W), False where nothing is hit, or none. `levels` is
+    the largest number that can be stored where near and far span all of them: 255, 65535, or 1 for
+    floats. `assumptions` tell what the reader decided and why; what the fields below mean and the
+    user overrules is told by `views_of`.
+    """
+
+    source: str
+    stored: Sequence[Stored]
+    files: Sequence[Path]
+    cameras: Path
+    intrinsics: NDArray[np.float64]
+    poses: NDArray[np.float64]
+    code: DepthCode
+    code_because: str
+    encoding: Encoding = "planar"
+    axes: Axes = "opencv"
+    pose: Pose = "camera-to-world"
+    pixel_center: float = 0.5
+    because: str = "the source's convention"
+    masks: Sequence[NDArray[np.bool_]] | None = None
+    levels: float | None = None
+    mixed: bool = False
+    """Whether pixels along a silhouette may hold a mixture of surface and background."""
+    assumptions: Sequence[Assumption] = ()
+
+
+@dataclass(frozen=True)
+class Source:
+    """One kind of source: its `name`, the `files` it consists of, `what` is read from them.
+
+    `recognises` tells of a path whether it is one, and never raises; `read` raises only the
+    package's own errors, whatever the files hold. `write` is there if it can be written too.
+    """
+
+    name: str
+    files: str
+    what: str
+    recognises: Callable[[Path], bool]
+    read: Callable[[Path, Asked], Found]
+    write: Callable[[ViewSet, Path], None] | None = None
+
+
+def views_of(found: Found, asked: Asked) -> ViewSet:
+    """Return the views that a source holds, in this package's conventions.
+
+    Raises:
+        FormatError: images of several sizes, as many cameras as there are not images, poses that
+            are none, depth that is not above 0.
+
+    """
+    found, told = _overruled(found, asked)
+    sizes = [stored.shape for stored in found.stored]
+    if len(set(sizes)) > 1:
+        other = next(k for k, size in enumerate(sizes) if size != sizes[0])
+        raise FormatError(
+            f"{found.files[other]}: {_size(sizes[other])} pixels, expected"
+            f" {_size(sizes[0])} as in {found.files[0].name}: one size for all views"
+        )
+    if len(found.poses) != len(sizes):
+        raise FormatError(
+            f"{found.files[0].parent}: {len(sizes)} depth images for {len(found.poses)} cameras,"
+            " expected as many: is an image missing, or does the camera list belong to others?"
+        )
+    height, width = sizes[0]
+    rig = _rig(found, width, height)
+    depth = np.stack([_decoded(found, k, rig) for k in range(len(sizes))])
+    step = 0.0
+    if all(np.issubdtype(stored.dtype, np.integer) for stored in found.stored):
+        step = abs(found.code.scale)
+    notes = (Assumption("source", found.source, "its files"), *found.assumptions, *told)
+    return ViewSet(depth, rig, step=step, assumptions=notes)
+
+
+def _overruled(found: Found, asked: Asked) -> tuple[Found, list[Assumption]]:
+    """Return the source with the user's word in place of its own, and what holds now and why."""
+    told = []
+    for name in ("encoding", "axes", "pose", "pixel_center"):
+        value = getattr(asked, name)
+        if value is not None:
+            found = replace(found, **{name: value})
+        because = found.because if value is None else f"{_option(name)} says so"
+        told.append(Assumption(name.replace("_", " "), str(getattr(found, name)), because))
+    code, because = found.code, found.code_because
+    if asked.near is not None and asked.far is not None:
+        levels = found.levels or _levels(found.stored)
+        inverted = code.scale < 0 if asked.inverted is None else asked.inverted
+        code = replace(code.between(asked.near, asked.far, levels, inverted=inverted))
+        because = "--near and --far say so"
+    elif asked.depth_scale is not None:
+        code, because = replace(code, scale=asked.depth_scale, base=0.0), "--depth-scale says so"
+    elif asked.inverted is not None and asked.inverted != (code.scale < 0):
+        if not code.base and not found.levels:
+            raise InputError("--inverted: needs --near and --far, to know what white and black are")
+        levels = found.levels or _levels(found.stored)
+        ends = code.base, code.base + code.scale * levels
+        code = code.between(min(ends), max(ends), levels, inverted=asked.inverted)
+        because = "--inverted says so"
+    told.append(Assumption("depth", code.told(), because))
+    if asked.background is not None:
+        code = replace(code, empty=asked.background, not_measured=None)
+        told.append(Assumption("background", f"{asked.background:g}", "--background says so"))
+    return replace(found, code=code), told
+
+
+def _levels(stored: Sequence[Stored]) -> float:
+    """Return the number that stands for the far end of the stored type."""
+    kind = np.result_type(*stored)
+    return float(np.iinfo(kind).max) if np.issubdtype(kind, np.integer) else 1.0
+
+
+def _rig(found: Found, width: int, height: int) -> Rig:
+    poses: NDArray[np.float64] = np.array(found.poses, np.float64)
+    intrinsics: NDArray[np.float64] = np.array(found.intrinsics, np.float64)
+    intrinsics[..., :2, 2] += 0.5 - found.pixel_center
+    try:
+        if found.pose == "world-to-camera":
+            for k, pose in enumerate(poses):
+                if not np.isfinite(pose).all() or abs(np.linalg.det(pose)) < 1e-12:
+                    raise InputError(f"pose of view {k}: got\n{pose}, expected one to invert")
+            poses = np.asarray(np.linalg.inv(poses), np.float64)
+        if found.axes == "opengl":
+            poses = np.asarray(poses * FLIP)
+        return Rig(intrinsics, poses, width, height)
+    except InputError as error:
+        raise FormatError(f"{found.cameras}: {error}") from error
+
+
+def _decoded(found: Found, k: int, rig: Rig) -> NDArray[np.float32]:
+    """Return the depth map of a view, (H, W)."""
+    depth = found.code.decode(found.stored[k])
+    if found.masks is not None:
+        mask = found.masks[k]
+        if mask.shape != depth.shape:
+            raise FormatError(
+                f"{found.files[k]}: its mask is {_size(mask.shape)} pixels,"
+                f" expected {_size(depth.shape)} like the image"
+            )
+        depth[~mask] = np.inf
+    if found.encoding == "ray":
+        depth = (depth / ray_lengths(rig, k)).astype(np.float32)
+    wrong = int((depth <= 0).sum())
+    if wrong:
+        raise FormatError(
+            f"{found.files[k]}: {wrong} pixels have depth {np.nanmin(depth):g} or so,"
+            " expected depth above 0 along the optical axis: is its encoding another one?"
+        )
+    return depth
+
+
+def ray_lengths(rig: Rig, k: int) -> NDArray[np.float64]:
+    """Return how long a ray of planar depth 1 is, (H, W), through each pixel's centre of view k."""
+    fx, fy = rig.intrinsics[k, 0, 0], rig.intrinsics[k, 1, 1]
+    cx, cy = rig.intrinsics[k, :2, 2]
+    x = (np.arange(rig.width) + 0.5 - cx) / fx
+    y = (np.arange(rig.height) + 0.5 - cy) / fy
+    return np.asarray(np.sqrt(1 + x[None, :] ** 2 + y[:, None] ** 2))
+
+
+def _option(name: str) -> str:
+    return "--" + name.replace("_", "-")
+
+
+def _size(shape: tuple[int, ...]) -> str:
+    return f"{shape[1]} x {shape[0]}"
