@@ -12,25 +12,17 @@ from __future__ import annotations
 
 import argparse
 import statistics
-import sys
-import time
 from collections.abc import Callable
-from pathlib import Path
+from functools import partial
 from typing import Any
 
 import numpy as np
-from rich.console import Console
 
 import backproject as bp
 from benchmarks import peers
-from benchmarks.compare_peers import (
-    Grid,
-    default_folder,
-    describe_machine,
-    find_meshes,
-    grid_to_markdown,
-    to_rich,
-)
+from benchmarks.clock import take_turns
+from benchmarks.meshes import chosen_meshes, load_unit
+from benchmarks.tables import Grid, parser_of, publish
 
 Renderer = Callable[[bp.Mesh, bp.Rig], bp.ViewSet]
 OURS, THEIRS = "backproject", "open3d"
@@ -40,22 +32,13 @@ RENDERERS: dict[str, Renderer] = {OURS: bp.render, THEIRS: peers.render_open3d}
 def main() -> None:
     """Run the benchmark, one table a size."""
     options = _options()
-    places = [Path(name) for name in options.meshes] or [default_folder()]
-    meshes = {path.stem: bp.normalize(bp.Mesh.load(path)).mesh for path in find_meshes(places)}
-    lines = [
-        f"    {' '.join(['python -m benchmarks.rendering', *sys.argv[1:]])}",
-        "",
-        ", ".join(f"{key} {value}" for key, value in describe_machine().items()) + ".",
-    ]
-    width = max(Console().width, 120)  # a log file has no width of its own
+    meshes = {path.stem: load_unit(path) for path in chosen_meshes(options.meshes)}
+    grids = []
     for size in options.sizes:
         rig = bp.Rig.dodecahedron(size=size)
         rows = [measure(name, mesh, rig, options.repeat) for name, mesh in meshes.items()]
-        grid = table(size, rows)
-        Console(width=width).print(to_rich(*grid))
-        lines += grid_to_markdown(*grid, level=3)
-    if options.markdown:
-        Path(options.markdown).write_text("\n".join(lines) + "\n")
+        grids.append(table(size, rows))
+    publish("rendering", grids, [], options.markdown)
 
 
 def measure(name: str, mesh: bp.Mesh, rig: bp.Rig, repeat: int) -> dict[str, Any]:
@@ -63,23 +46,17 @@ def measure(name: str, mesh: bp.Mesh, rig: bp.Rig, repeat: int) -> dict[str, Any
     and how far their depths differ.
     """
     views = {key: render(mesh, rig) for key, render in RENDERERS.items()}
-    seconds: dict[str, list[float]] = {key: [] for key in RENDERERS}
-    busy: dict[str, list[float]] = {key: [] for key in RENDERERS}
-    for turn in range(repeat):
-        for key in (OURS, THEIRS) if turn % 2 == 0 else (THEIRS, OURS):
-            start, start_busy = time.perf_counter(), time.process_time()
-            RENDERERS[key](mesh, rig)
-            busy[key].append(time.process_time() - start_busy)
-            seconds[key].append(time.perf_counter() - start)
+    works = {key: partial(render, mesh, rig) for key, render in RENDERERS.items()}
+    times = take_turns(works, repeat)
     ours, theirs = views[OURS], views[THEIRS]
     both = ours.silhouettes & theirs.silhouettes
     expected = theirs.depth[both].astype(np.float64)
     return {
         "mesh": name,
         "faces": len(mesh.faces),
-        **{key: statistics.median(values) for key, values in seconds.items()},
-        "gain": statistics.median(seconds[THEIRS]) / statistics.median(seconds[OURS]),
-        "busy_gain": statistics.median(busy[THEIRS]) / statistics.median(busy[OURS]),
+        **{key: of.seconds for key, of in times.items()},
+        "gain": times[THEIRS].seconds / times[OURS].seconds,
+        "busy_gain": times[THEIRS].busy / times[OURS].busy,
         "difference": float(np.median(np.abs(ours.depth[both] - expected) / expected)),
         "silhouettes": int((ours.silhouettes != theirs.silhouettes).sum()),
     }
@@ -109,11 +86,8 @@ def table(size: int, rows: list[dict[str, Any]]) -> Grid:
 
 
 def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0] if __doc__ else None)
-    parser.add_argument("meshes", nargs="*", help="files or folders (default: the shared meshes)")
+    parser = parser_of(__doc__, repeat=5, help_repeat="timed runs of each")
     parser.add_argument("--sizes", nargs="+", type=int, default=[224, 512], help="pixels a side")
-    parser.add_argument("--repeat", type=int, default=5, help="timed runs of each")
-    parser.add_argument("--markdown", metavar="FILE", help="write the tables here")
     return parser.parse_args()
 
 
