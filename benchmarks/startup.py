@@ -1,111 +1,131 @@
 """Time what a newcomer waits for, and the memory that fusing takes: each in a process of its own.
 
-    python -m benchmarks.startup                    import, demo cold and warm, memory of fusing
-    python -m benchmarks.startup --only import memory
+    python -m benchmarks.startup                    all of it
+    python -m benchmarks.startup spot.obj --only memory
 
-"Cold" compiles every kernel anew into an empty cache; "warm" finds them compiled.
+"Cold" compiles every kernel anew into an empty cache; "warm" finds them compiled. `compile` renders
+and fuses the bundled headphones in two processes, and tells what each compiled (numba's compile
+events) and what it missed in the cache.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
-import os
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
-from benchmarks.compare_peers import default_folder, find_meshes
+from benchmarks import children
+from benchmarks.meshes import chosen_meshes
+from benchmarks.tables import Grid, parser_of, publish
 
 MEBIBYTE = 1024**2
-CAPTURE = """
-import sys
-import backproject as bp
-
-unit = bp.normalize(bp.Mesh.load(sys.argv[1]))
-bp.render(unit.mesh, bp.Rig.dodecahedron(size=int(sys.argv[2]))).save(sys.argv[3])
-"""
-FUSE = """
-import json, resource, sys
-import backproject as bp
-
-UNIT = 1 if sys.platform == "darwin" else 1024  # bytes there, kibibytes elsewhere
-peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * UNIT
-views = bp.ViewSet.load(sys.argv[1])
-before = peak()
-mesh = bp.fuse(views, resolution=int(sys.argv[2]))
-print(json.dumps({"before": before, "peak": peak(), "faces": len(mesh.faces)}))
-"""
+PARTS = ["import", "demo", "compile", "memory"]
+LISTED = 10
+"""How many kernels are listed by what they take to compile."""
 
 
 def main() -> None:
-    """Print a line for each measurement."""
-    parser = argparse.ArgumentParser(description="Start-up times and memory.")
-    parser.add_argument("--only", nargs="+", choices=["import", "demo", "memory"])
-    parser.add_argument("--meshes", nargs="*", help="for the memory (default: the shared meshes)")
-    parser.add_argument("--size", type=int, default=224)
-    parser.add_argument("--resolution", type=int, default=256)
-    options = parser.parse_args()
-    wanted = options.only or ["import", "demo", "memory"]
-    if "import" in wanted:
-        measure_import()
-    if "demo" in wanted:
-        measure_demo()
-    if "memory" in wanted:
-        places = [Path(name) for name in options.meshes or []] or [default_folder()]
-        measure_memory(find_meshes(places), options.size, options.resolution)
+    """Run the benchmark, a table for what is timed and one for each other part."""
+    options = _options()
+    waits = []
+    if "import" in options.only:
+        waits.append(measure_import(options.repeat))
+    if "demo" in options.only:
+        waits += measure_demo()
+    grids: list[Grid] = [("Start-up", ["what", "seconds"], waits)] if waits else []
+    if "compile" in options.only:
+        grids += measure_compiling()
+    if "memory" in options.only:
+        grids.append(measure_memory(options))
+    publish("startup", grids, [], options.markdown)
 
 
-def measure_import() -> None:
-    """Print the median seconds of `import backproject`, beyond those of a bare interpreter."""
+def measure_import(repeat: int) -> list[str]:
+    """Return the median seconds of `import backproject`, beyond those of a bare interpreter."""
     seconds = {
-        code: statistics.median(_seconds([sys.executable, "-c", code]) for _ in range(5))
+        code: statistics.median(_seconds([sys.executable, "-c", code]) for _ in range(repeat))
         for code in ("pass", "import backproject")
     }
-    spent = seconds["import backproject"] - seconds["pass"]
-    print(f"import backproject: {spent:.3f} s")
+    return ["import backproject", f"{seconds['import backproject'] - seconds['pass']:.3f}"]
 
 
-def measure_demo() -> None:
-    """Print the seconds of `backproject demo`, first with an empty kernel cache, then again."""
+def measure_demo() -> list[list[str]]:
+    """Return the seconds of `backproject demo`, first with an empty kernel cache, then again."""
     command = [sys.executable, "-m", "backproject.cli.main", "demo", "--quiet", "-o"]
     with tempfile.TemporaryDirectory() as folder:
-        environment = os.environ | {"NUMBA_CACHE_DIR": str(Path(folder, "cache"))}
-        for name in ("cold", "warm"):
-            seconds = _seconds([*command, str(Path(folder, name))], environment)
-            print(f"backproject demo, {name}: {seconds:.1f} s")
+        environment = children.with_cache(str(Path(folder, "cache")))
+        return [
+            [
+                f"backproject demo, {name}",
+                f"{_seconds([*command, str(Path(folder, name))], environment):.1f}",
+            ]
+            for name in ("cold", "warm")
+        ]
 
 
-def measure_memory(files: list[Path], size: int, resolution: int) -> None:
-    """Print the peak memory of a process that loads a capture and fuses it, for each mesh.
+def measure_compiling() -> list[Grid]:
+    """Return what a first and a second process compile, and the kernels that take longest."""
+    with tempfile.TemporaryDirectory() as folder:
+        environment = children.with_cache(folder)
+        told = {
+            name: children.run("compile", environment=environment)
+            for name in ("first process", "second process")
+        }
+    head = ["", "functions compiled", "compiling", "render", "fuse"]
+    head += ["missed in the cache", "found in the cache"]
+    body = [[name, *_compile_cells(of)] for name, of in told.items()]
+    first = told["first process"]["kernels"]
+    longest = sorted(first, key=first.__getitem__, reverse=True)[:LISTED]
+    rest = [[name, f"{first[name]:.2f}"] for name in longest]
+    rest.append([f"the other {len(first) - len(longest)}", f"{_sum_but(first, longest):.2f}"])
+    return [
+        ("Compiling, processor's seconds (render and fuse: the work included)", head, body),
+        ("Kernels by their own seconds of compiling", ["kernel", "seconds"], rest),
+    ]
+
+
+def measure_memory(options: argparse.Namespace) -> Grid:
+    """Return the peak memory of a process that loads a capture and fuses it, for each mesh.
 
     The capture is rendered by another process: its memory does not count.
     """
-    print(f"memory, {size} px, 20 views, resolution {resolution}: peak (before fusing)")
-    for path in files:
+    body = []
+    for path in chosen_meshes(options.meshes):
         with tempfile.TemporaryDirectory() as folder:
-            capture = str(Path(folder, "capture"))
-            _output([sys.executable, "-c", CAPTURE, str(path), str(size), capture])
-            told = _output([sys.executable, "-c", FUSE, capture, str(resolution)])
-        found = json.loads(told)
-        peak, before = found["peak"] / MEBIBYTE, found["before"] / MEBIBYTE
-        print(f"  {path.stem:24} {peak:5.0f} MiB ({before:.0f})  {found['faces']:,} faces")
+            children.run("capture", path.resolve(), options.size, folder)
+            found = children.run("fuse", folder, options.resolution)
+        memory = [f"{found[key] / MEBIBYTE:.0f}" for key in ("peak", "before")]
+        body.append([path.stem, *memory, f"{found['faces']:,}"])
+    title = f"Memory, 20 views of {options.size} px at {options.resolution}"
+    return title, ["mesh", "peak, MiB", "before fusing, MiB", "faces"], body
+
+
+def _compile_cells(told: dict[str, Any]) -> list[str]:
+    spent = [sum(told["kernels"].values()), told["render"], told["fuse"]]
+    counts = [f"{told['misses']}", f"{told['hits']}"]
+    return [f"{told['compiled']}", *(f"{seconds:.1f}" for seconds in spent), *counts]
+
+
+def _sum_but(values: dict[str, float], left_out: list[str]) -> float:
+    return sum(value for name, value in values.items() if name not in left_out)
 
 
 def _seconds(command: list[str], environment: dict[str, str] | None = None) -> float:
     start = time.perf_counter()
-    _output(command, environment)
+    children.output(command, environment)
     return time.perf_counter() - start
 
 
-def _output(command: list[str], environment: dict[str, str] | None = None) -> str:
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-    if done.returncode:
-        sys.exit(f"{' '.join(command[:4])} ...: exit {done.returncode}\n{done.stderr}")
-    return done.stdout
+def _options() -> argparse.Namespace:
+    parser = parser_of(__doc__, repeat=5, help_repeat="timed imports")
+    parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS)
+    parser.add_argument("--size", type=int, default=224, help="for the memory")
+    parser.add_argument("--resolution", type=int, default=256, help="for the memory")
+    return parser.parse_args()
 
 
 if __name__ == "__main__":
