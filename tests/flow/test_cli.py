@@ -214,7 +214,7 @@ BAD = {
     "cloud no-depth -o new.ply": "no-depth/depth/003.npy: no such file",
     "cloud nothing-seen -o new.ply": "nothing-seen: none of the 8 views",
     "fuse nothing-seen -o new.ply": "nothing-seen: none of the 8 views",
-    "fuse shape.ply -o new.ply": "shape.ply: is a file, expected a capture",
+    "fuse shape.ply -o new.ply": "shape.ply: no file of a kind that can be read",
     "fuse foreign -o new.ply": "foreign: no folder of a kind that can be read",
     "compare shape.ply nosuch.ply": "nosuch.ply: no such file",
     "compare flat.obj shape.ply": "flat.obj: .*no area",
@@ -306,7 +306,19 @@ def test_bad_usage_ends_with_2_on_stderr(line, here, capsys):
 
 
 @pytest.mark.parametrize(
-    "command", ["demo", "roundtrip", "render", "cloud", "fuse", "simplify", "compare"]
+    "command",
+    [
+        "demo",
+        "roundtrip",
+        "render",
+        "cloud",
+        "fuse",
+        "info",
+        "convert",
+        "formats",
+        "simplify",
+        "compare",
+    ],
 )
 def test_every_command_has_help_for_every_option(command, capsys):
     assert run(f"{command} --help") == 0

@@ -14,7 +14,8 @@ from backproject.geometry.mesh import Mesh
 from backproject.geometry.rig import Rig, RigSettings
 from backproject.geometry.views import ViewSet
 from backproject.io.atomic import atomic_file, atomic_folder
-from backproject.io.captures import CAMERAS_FILE
+from backproject.io.sources.registry import read_views
+from backproject.io.sources.source import Asked
 
 RENDER_BYTES = 10
 """Memory for a pixel of a depth map while it is rendered: the map, and its scaled copy."""
@@ -185,16 +186,14 @@ def load_mesh(path: Path) -> Mesh:
     return mesh
 
 
-def load_views(capture: Path) -> ViewSet:
-    """Return a capture's views, which see something.
+def load_views(capture: Path, asked: Asked) -> ViewSet:
+    """Return the views of a source, which see something.
 
     Raises:
-        BackprojectError: there are none or they do not; the message names the capture.
+        BackprojectError: there are none or they do not; the message names the source.
 
     """
-    if capture.is_file() and capture.suffix.lower() != ".json":
-        raise FormatError(f"{capture}: is a file, expected a capture: a folder with {CAMERAS_FILE}")
-    views = ViewSet.load(capture)
+    views = read_views(capture, asked)
     if not views.silhouettes.any():
         raise ReconstructionError(
             f"{capture}: none of the {len(views)} views holds a finite depth,"

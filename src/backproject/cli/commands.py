@@ -38,6 +38,7 @@ from backproject.geometry.mesh import Mesh
 from backproject.geometry.rig import RigSettings
 from backproject.io.captures import CAMERAS_FILE, is_own_capture
 from backproject.io.meshes import writable_format
+from backproject.io.sources.source import Asked
 from backproject.metrics.compare import compare
 from backproject.metrics.visibility import inferred_fraction
 from backproject.pipeline import observe, roundtrip
@@ -181,7 +182,7 @@ class Cloud(Common):
     """Back-project a capture's depth maps to one point cloud."""
 
     capture: CaptureIn
-    """Folder with transforms.json and depth maps."""
+    """A capture folder, or anything that `backproject formats` lists."""
     out: Out
     """The cloud: .ply with normals and the view each point came from."""
     consistent: bool = False
@@ -190,6 +191,7 @@ class Cloud(Common):
     """With --consistent: the value from 0 to below 1 that a silhouette's pixel must exceed to count
     as covered. Captures hold no soft masks yet: a pixel with depth is 1, any other 0, so that every
     threshold gives the same cloud."""
+    reading: OmitArgPrefixes[Asked] = field(default_factory=Asked)
 
     def check(self) -> None:
         """Check the threshold and the place of the cloud."""
@@ -205,7 +207,7 @@ class Cloud(Common):
     def work(self, report: Reporter) -> None:
         """Back-project and write the cloud."""
         with report.working(f"reading {self.capture}") as progress:
-            views = load_views(self.capture)
+            views = load_views(self.capture, self.reading)
             progress("back-projecting", 0.2)
             cloud = backproject(views, threads=self.threads)
             seen = len(cloud)
@@ -226,7 +228,7 @@ class Fuse(Common):
     """Fuse a capture's depth maps into a mesh."""
 
     capture: CaptureIn
-    """Folder with transforms.json and depth maps."""
+    """A capture folder, or anything that `backproject formats` lists."""
     out: Out
     """The mesh: .ply .obj .stl .glb .off"""
     resolution: int = 256
@@ -237,6 +239,7 @@ class Fuse(Common):
     """Standard deviation of depth, in the capture's units; by default estimated from the views."""
     simplify: Annotated[float | None, arg(metavar="TOLERANCE")] = None
     """Leave triangles out, and stay within this distance, in the capture's units."""
+    reading: OmitArgPrefixes[Asked] = field(default_factory=Asked)
 
     def check(self) -> None:
         """Check the numbers and the place of the mesh."""
@@ -250,7 +253,7 @@ class Fuse(Common):
     def work(self, report: Reporter) -> None:
         """Fuse and write the mesh."""
         with report.working(f"reading {self.capture}") as progress:
-            views = load_views(self.capture)
+            views = load_views(self.capture, self.reading)
             mesh = fuse(
                 views,
                 resolution=self.resolution,
@@ -320,6 +323,7 @@ class Compare(Common):
     """Points spread over each surface."""
     seed: int = 0
     """Seed of their places."""
+    reading: OmitArgPrefixes[Asked] = field(default_factory=Asked)
 
     def check(self) -> None:
         """Check the numbers and the place of the scores."""
@@ -339,7 +343,7 @@ class Compare(Common):
             scores = compare(
                 load_mesh(self.reconstruction),
                 load_mesh(self.truth),
-                views=load_views(self.capture) if self.capture else None,
+                views=load_views(self.capture, self.reading) if self.capture else None,
                 samples=self.samples,
                 seed=self.seed,
                 threads=self.threads,

@@ -24,6 +24,7 @@ from backproject.cli.commands import (
     Simplify,
 )
 from backproject.cli.console import Reporter, fail
+from backproject.cli.sources import Convert, Formats, Info
 from backproject.errors import BackprojectError
 
 DESCRIPTION = "Depth maps of an object, seen from known cameras, go back to the object."
@@ -34,6 +35,9 @@ Command = (
     | Annotated[Render, tyro.conf.subcommand("render")]
     | Annotated[Cloud, tyro.conf.subcommand("cloud")]
     | Annotated[Fuse, tyro.conf.subcommand("fuse")]
+    | Annotated[Info, tyro.conf.subcommand("info")]
+    | Annotated[Convert, tyro.conf.subcommand("convert")]
+    | Annotated[Formats, tyro.conf.subcommand("formats")]
     | Annotated[Simplify, tyro.conf.subcommand("simplify")]
     | Annotated[Compare, tyro.conf.subcommand("compare")]
 )

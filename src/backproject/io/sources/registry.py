@@ -40,9 +40,11 @@ def read_views(path: str | PathLike[str], asked: Asked | None = None) -> ViewSet
 
     Raises:
         FileMissingError: no such path.
+        InputError: `asked` contradicts itself.
         FormatError: of no known kind, or anything in it that is not as its kind should be.
 
     """
     path = Path(path)
     asked = asked or Asked()
+    asked.check()
     return views_of(recognise(path).read(path, asked), asked)

@@ -29,7 +29,7 @@ FLIP = np.array([1.0, -1.0, -1.0, 1.0])
 
 @dataclass(frozen=True, kw_only=True)
 class Asked:
-    """What the user says of a source; None is as the source's own convention has it."""
+    """What you know of the source: it wins over the source's own convention (None)."""
 
     encoding: Encoding | None = None
     """planar: depth along the optical axis. ray: distance along the pixel's ray."""
@@ -39,8 +39,10 @@ class Asked:
     """With --far: the depth that the least stored number stands for (the greatest if inverted)."""
     far: float | None = None
     """The depth that the greatest stored number stands for (the least if inverted)."""
-    inverted: bool | None = None
-    """Whether white is near."""
+    inverted: bool = False
+    """White is near."""
+    not_inverted: bool = False
+    """Black is near, although the source's own convention is white."""
     background: float | None = None
     """The stored number of a pixel whose ray hits nothing; by default of most formats there is
     none, and 0 is not measured."""
@@ -60,7 +62,13 @@ class Asked:
     allow_outside: bool = False
     """Follow paths in files that leave the source's folder."""
 
-    def __post_init__(self) -> None:
+    def check(self) -> None:
+        """Refuse what cannot be.
+
+        Raises:
+            InputError: numbers that mean nothing, or options that contradict each other.
+
+        """
         for name in ("depth_scale", "near", "far", "fov", "distance"):
             value = getattr(self, name)
             if value is not None and not 0 < value < np.inf:
@@ -72,6 +80,8 @@ class Asked:
             raise InputError(f"--near {self.near:g}: expected less than --far {self.far:g}")
         if self.near is not None and self.depth_scale is not None:
             raise InputError("--depth-scale: got it with --near and --far, expected one or other")
+        if self.inverted and self.not_inverted:
+            raise InputError("--inverted: got it with --not-inverted, expected one of them")
         if self.pixel_center not in (None, 0, 0.5):
             raise InputError(f"--pixel-center: got {self.pixel_center}, expected 0.5 or 0")
         if self.background is not None and np.isnan(self.background):
@@ -169,18 +179,18 @@ def _overruled(found: Found, asked: Asked) -> tuple[Found, list[Assumption]]:
     code, because = found.code, found.code_because
     if asked.near is not None and asked.far is not None:
         levels = found.levels or _levels(found.stored)
-        inverted = code.scale < 0 if asked.inverted is None else asked.inverted
+        inverted = asked.inverted or (code.scale < 0 and not asked.not_inverted)
         code = replace(code.between(asked.near, asked.far, levels, inverted=inverted))
         because = "--near and --far say so"
     elif asked.depth_scale is not None:
         code, because = replace(code, scale=asked.depth_scale, base=0.0), "--depth-scale says so"
-    elif asked.inverted is not None and asked.inverted != (code.scale < 0):
+    elif (asked.inverted and code.scale > 0) or (asked.not_inverted and code.scale < 0):
         if not code.base and not found.levels:
             raise InputError("--inverted: needs --near and --far, to know what white and black are")
         levels = found.levels or _levels(found.stored)
         ends = code.base, code.base + code.scale * levels
         code = code.between(min(ends), max(ends), levels, inverted=asked.inverted)
-        because = "--inverted says so"
+        because = f"--{'' if asked.inverted else 'not-'}inverted says so"
     told.append(Assumption("depth", code.told(), because))
     if asked.background is not None:
         code = replace(code, empty=asked.background, not_measured=None)
