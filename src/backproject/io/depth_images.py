@@ -52,14 +52,15 @@ class DepthCode:
     """What stored numbers mean: depth is `base` plus `scale` times the number, but for two special
     numbers. A `scale` below 0 has white near.
 
-    `empty` stands for inf (the ray hits nothing), `not_measured` for nan. Files in the world at
-    large write 0 for both. Reading that 0 as nan is the safe way: taking a sensor's hole for empty
-    would carve through the object, taking background for a hole only loses knowledge.
+    `empty` stands for inf (the ray hits nothing), `not_measured` for nan: one number or several, of
+    which the first is written. Files in the world at large write 0 for both. Reading that 0 as nan
+    is the safe way: taking a sensor's hole for empty would carve through the object, taking
+    background for a hole only loses knowledge.
     """
 
     scale: float = 1.0
     empty: float | None = None
-    not_measured: float | None = 0
+    not_measured: float | tuple[float, ...] | None = 0
     base: float = 0.0
     tolerance: float = 0.0
     """How far from `empty` a number still stands for it: JPEG rings around a silhouette."""
@@ -100,7 +101,7 @@ class DepthCode:
             if self.scale != 1 or self.base:
                 depth = (stored * np.float64(self.scale) + self.base).astype(np.float32)
         if self.not_measured is not None:
-            depth[stored == self.not_measured] = np.nan
+            depth[np.isin(stored, self.not_measured)] = np.nan
         if self.empty is not None:
             empty = stored == self.empty
             if self.tolerance:
@@ -118,7 +119,8 @@ class DepthCode:
         # A surface nearer than half a step stays a surface: 0 would make it empty.
         stored = np.clip(steps, 1, _LAST)
         stored[np.isposinf(depth)] = self.empty
-        stored[np.isnan(depth)] = self.not_measured
+        hole = self.not_measured
+        stored[np.isnan(depth)] = hole[0] if isinstance(hole, tuple) else hole
         return stored.astype(dtype)
 
 

@@ -193,7 +193,9 @@ def _overruled(found: Found, asked: Asked) -> tuple[Found, list[Assumption]]:
         because = f"--{'' if asked.inverted else 'not-'}inverted says so"
     told.append(Assumption("depth", code.told(), because))
     if asked.background is not None:
-        code = replace(code, empty=asked.background, not_measured=None)
+        # Where depth starts at a near plane, 0 is a depth; elsewhere it stays what it was.
+        kept = None if code.base else code.not_measured
+        code = replace(code, empty=asked.background, not_measured=kept)
         told.append(Assumption("background", f"{asked.background:g}", "--background says so"))
     return replace(found, code=code), told
 
