@@ -157,7 +157,7 @@ BAD = {
     "other size": ({"w": 4}, r"d0\.png: got 3 x 2 pixels, expected 4 x 2"),
     "no depth path": ({"drop_frame": ["depth_file_path"]}, "frame 1 has no `depth_file_path`"),
     "depth path no text": ({"frame": {"depth_file_path": 7}}, "frame 1 has no `depth_file_path`"),
-    "depth of colour": ({"frame": {"depth_file_path": "d.jpg"}}, r"`\.jpg`"),
+    "depth of colour": ({"frame": {"depth_file_path": "d.bmp"}}, r"`\.bmp`"),
     "path up": ({"frame": {"depth_file_path": "../d0.png"}}, "leaves the capture folder"),
     "absolute path": ({"frame": {"depth_file_path": "/etc/d0.png"}}, "leaves the capture"),
     "odd path": ({"frame": {"depth_file_path": "a\0\n.png"}}, "leaves the capture"),

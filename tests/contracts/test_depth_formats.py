@@ -2,24 +2,33 @@
 
 from __future__ import annotations
 
+import struct
+import zipfile
+import zlib
+from pathlib import Path
+
 import numpy as np
 import OpenEXR
 import pytest
+import tifffile
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 from PIL import Image
 
 from backproject.errors import FileMissingError, FormatError, InputError
+from backproject.io import depth_checks, depth_npz
 from backproject.io.depth_images import (
     DEPTH_FORMATS,
+    WRITABLE_FORMATS,
     DepthCode,
     read_depth_image,
+    read_stored,
     write_depth_image,
 )
 
-FORMATS = list(DEPTH_FORMATS)
-FLOATS = [suffix for suffix, format in DEPTH_FORMATS.items() if format.holds_floats]
+FORMATS = list(WRITABLE_FORMATS)
+FLOATS = [suffix for suffix, format in WRITABLE_FORMATS.items() if format.holds_floats]
 FARTHEST = 3.0
 
 depths = st.floats(2**-13, FARTHEST, width=32) | st.just(np.inf) | st.just(np.nan)
@@ -114,8 +123,10 @@ def test_a_pickle_is_never_opened(tmp_path):
     trap = np.empty((2, 2), object)
     trap[0, 0] = Trap(tmp_path / "sprung")
     np.save(tmp_path / "trap.npy", trap, allow_pickle=True)
-    with pytest.raises(FormatError, match=r"trap\.npy"):
-        read_depth_image(tmp_path / "trap.npy")
+    np.savez(tmp_path / "trap.npz", depth=trap)
+    for name in ("trap.npy", "trap.npz"):
+        with pytest.raises(FormatError, match=name):
+            read_depth_image(tmp_path / name)
     assert not (tmp_path / "sprung").exists()
 
 
@@ -123,12 +134,31 @@ def save_npy(array):
     return lambda path: np.save(path, array)
 
 
-def save_png(array):
-    return lambda path: Image.fromarray(array).save(path)
+def save_npz(**arrays):
+    return lambda path: np.savez_compressed(path, **arrays)
+
+
+def save_png(array, mode=None):
+    return lambda path: Image.fromarray(array, mode).save(path)
 
 
 def save_exr(**channels):
     return lambda path: OpenEXR.File({}, channels).write(str(path))
+
+
+def save_tif(array, **options):
+    return lambda path: tifffile.imwrite(path, array, **options)
+
+
+def save_text(text):
+    return lambda path: path.write_bytes(text.encode())
+
+
+def save_pfm(array, order="<"):
+    """The Portable Float Map as its description has it: rows from the bottom."""
+    sign = {"<": "-", ">": ""}[order]
+    head = f"Pf\n{array.shape[1]} {array.shape[0]}\n{sign}1.0\n".encode()
+    return lambda path: path.write_bytes(head + array[::-1].astype(order + "f4").tobytes())
 
 
 def claims_to_be_gigantic(path):
@@ -136,56 +166,254 @@ def claims_to_be_gigantic(path):
     path.write_bytes(path.read_bytes().replace(b"(10, 10), }", b"(99999999, 99999999), }"))
 
 
+def archived(name, save):
+    """An archive of one file that `save` writes."""
+
+    def write(path):
+        member = path.with_name(name)
+        save(member)
+        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+            archive.write(member, name)
+        member.unlink()
+
+    return write
+
+
 ONES = np.ones((3, 4), np.float32)
+FLOAT = np.array([[0.25, 1.5, 2], [np.inf, 3, 65504]], np.float32)  # all of them halves too
+BYTE = np.array([[0, 7, 255], [1, 128, 90]], np.uint8)
+WORD = np.array([[0, 7, 65535], [1, 256, 9000]], np.uint16)
+COLOUR = np.stack([BYTE, BYTE, BYTE[::-1]], -1)
+SEE_THROUGH = np.dstack([BYTE] * 4)
+OPAQUE = np.dstack([BYTE, BYTE, BYTE, np.full_like(BYTE, 255)])
+PALETTE = Image.fromarray(np.repeat(BYTE[..., None], 3, 2)).convert("P", palette=1, colors=256)
+
+READ = {
+    "grey 8.png": (save_png(BYTE), BYTE),
+    "grey 16.png": (save_png(WORD), WORD),
+    "equal channels.png": (save_png(np.dstack([BYTE] * 3)), BYTE),
+    "opaque.png": (save_png(OPAQUE), BYTE),
+    "opaque grey.png": (save_png(np.ascontiguousarray(OPAQUE[..., 2:])), BYTE),
+    "palette.png": (PALETTE.save, BYTE),
+    "bits.png": (save_png(BYTE > 7), np.where(BYTE > 7, 255, 0)),
+    "grey.jpg": (save_png(np.full((9, 9), 77, np.uint8)), np.full((9, 9), 77)),
+    "equal channels.jpeg": (save_png(np.full((9, 9, 3), 77, np.uint8)), np.full((9, 9), 77)),
+    "half.tif": (save_tif(FLOAT.astype(np.float16)), FLOAT),
+    "float.tiff": (save_tif(FLOAT), FLOAT),
+    "double.tif": (save_tif(FLOAT.astype(np.float64)), FLOAT),
+    "big endian.tif": (save_tif(FLOAT, byteorder=">"), FLOAT),
+    "deflated.tif": (save_tif(FLOAT, compression="zlib"), FLOAT),
+    "tiled.tif": (save_tif(FLOAT, tile=(16, 16)), FLOAT),
+    "lzw.tif": (lambda path: Image.fromarray(FLOAT).save(path, compression="tiff_lzw"), FLOAT),
+    "byte.tif": (save_tif(BYTE), BYTE),
+    "word.tif": (save_tif(WORD), WORD),
+    "int.tif": (save_tif(WORD.astype(np.int32)), WORD),
+    "equal channels.tif": (save_tif(np.dstack([BYTE] * 3), photometric="rgb"), BYTE),
+    "planes.tif": (
+        save_tif(np.stack([BYTE] * 3), photometric="rgb", planarconfig="separate"),
+        BYTE,
+    ),
+    "little.pfm": (save_pfm(FLOAT), FLOAT),
+    "big.pfm": (save_pfm(FLOAT, ">"), FLOAT),
+    "rows.txt": (save_text("0.25 1.5 2\ninf\t3   65504\n"), FLOAT),
+    "one row.txt": (save_text("0.25 1.5 2"), FLOAT[:1]),
+    "dos.txt": (save_text("0.25 1.5 2\r\ninf 3 65504\r\n\r\n"), FLOAT),
+    "only.npz": (save_npz(any=FLOAT, camera=np.ones(3)), FLOAT),
+    "named.npz": (save_npz(rgb=COLOUR, depth=FLOAT, pose=np.eye(4)), FLOAT),
+    "one channel.exr": (save_exr(anything=FLOAT), FLOAT),
+    "half.exr": (save_exr(Z=FLOAT.astype(np.float16)), FLOAT),
+    "lower case.exr": (save_exr(z=FLOAT, r=ONES[:2, :3]), FLOAT),
+    "depth.V.exr": (save_exr(**{"Depth.V": FLOAT, "Image.V": ONES[:2, :3]}), FLOAT),
+    "depth as colour.exr": (
+        save_exr(**{f"ViewLayer.Depth.{c}": FLOAT for c in "RGB"}, R=ONES[:2, :3]),
+        FLOAT,
+    ),
+    "grey as colour.exr": (save_exr(R=FLOAT, G=FLOAT, B=FLOAT, A=ONES[:2, :3]), FLOAT),
+    "normals beside.exr": (
+        save_exr(**{f"Normal.{c}": ONES[:2, :3] for c in "XYZ"}, **{"Depth.Z": FLOAT}),
+        FLOAT,
+    ),
+}
+
+
+@pytest.mark.parametrize("name", READ)
+def test_the_numbers_are_those_that_the_file_holds(name, tmp_path):
+    save, expected = READ[name]
+    save(tmp_path / name)
+    stored = read_stored(tmp_path / name)
+    np.testing.assert_array_equal(stored, expected)
+    assert stored.flags.writeable
+
+
+def test_every_format_that_is_read_is_tried():
+    tried = {Path(name).suffix for name in READ} | set(FORMATS)
+    assert tried == set(DEPTH_FORMATS)
+
+
+def test_integers_stay_integers_of_their_width(tmp_path):
+    for name, kind in {"grey 8.png": "u1", "grey 16.png": "u2", "word.tif": "u2"}.items():
+        READ[name][0](tmp_path / name)
+        assert read_stored(tmp_path / name).dtype == kind
+
+
+def test_a_part_of_several_is_found_by_its_name(tmp_path):
+    parts = [OpenEXR.Part({}, {"R": ONES, "G": ONES, "B": ONES}, "beauty")]
+    parts.append(OpenEXR.Part({}, {"V": ONES * 2}, "depth"))
+    OpenEXR.File(parts).write(str(tmp_path / "parts.exr"))
+    np.testing.assert_array_equal(read_stored(tmp_path / "parts.exr"), ONES * 2)
+
+
 BAD = {
-    "words.npy": save_npy(np.array([["a"]])),
-    "complex.npy": save_npy(np.ones((2, 2), complex)),
-    "flat.npy": save_npy(np.ones(5)),
-    "colour.npy": save_npy(np.ones((4, 4, 3))),
-    "below zero.npy": save_npy(-ONES),
-    "gigantic.npy": claims_to_be_gigantic,
-    "colour.png": save_png(np.ones((3, 4, 3), np.uint8)),
-    "8 bit.png": save_png(np.ones((3, 4), np.uint8)),
-    "two channels.exr": save_exr(A=ONES, B=ONES),
-    "below zero.exr": save_exr(Z=-ONES),
+    "words.npy": (save_npy(np.array([["a"]])), "expected numbers"),
+    "complex.npy": (save_npy(np.ones((2, 2), complex)), "expected numbers"),
+    "flat.npy": (save_npy(np.ones(5)), r"shape \(5,\)"),
+    "colour.npy": (save_npy(np.ones((4, 4, 3))), r"shape \(4, 4, 3\)"),
+    "below zero.npy": (save_npy(-ONES), "above 0"),
+    "gigantic.npy": (claims_to_be_gigantic, "expected"),
+    "gigantic.npz": (archived("depth.npy", claims_to_be_gigantic), "claims 99999999 x 99999999"),
+    "two.npz": (save_npz(a=ONES, b=ONES), "holds the arrays a b"),
+    "none.npz": (save_npz(a=np.ones(3)), "holds the arrays a"),
+    "empty.npz": (save_npz(), "none"),
+    "colour.png": (save_png(COLOUR), "colour"),
+    "see-through.png": (save_png(SEE_THROUGH), "transparent"),
+    "colour.jpg": (save_png(np.full((9, 9, 3), (90, 30, 9), np.uint8)), "colour"),
+    "print.jpg": (save_png(SEE_THROUGH, "CMYK"), "CMYK"),
+    "colour.tif": (save_tif(COLOUR, photometric="rgb"), "colour"),
+    "two pages.tif": (save_tif(np.stack([FLOAT] * 2), photometric="minisblack"), "2 images"),
+    "complex.tif": (save_tif(ONES.astype(np.complex64)), "complex64"),
+    "colour.pfm": (save_text("PF\n1 1\n-1.0\n" + 12 * "a"), "PFM"),
+    "gigantic.pfm": (save_text("Pf\n99999 99999\n-1.0\n"), "expected"),
+    "ragged.txt": (save_text("1 2\n3"), "columns"),
+    "words.txt": (save_text("1 2\nthree 4"), "three"),
+    "empty.txt": (save_text(""), "no data"),
+    "two channels.exr": (save_exr(A=ONES, B=ONES), "channels A B"),
+    "two layers.exr": (save_exr(**{"a.Z": ONES, "b.Z": ONES * 2}), r"a\.Z b\.Z may be depth"),
+    "colour.exr": (save_exr(R=ONES, G=ONES, B=ONES * 2), "R may be depth and differ"),
+    "normals.exr": (save_exr(X=ONES, Y=ONES, Z=ONES), "channels X Y Z"),
+    "below zero.exr": (save_exr(Z=-ONES), "above 0"),
 }
 
 
 @pytest.mark.parametrize("name", BAD)
 def test_what_is_no_depth_map_is_refused(name, tmp_path):
     path = tmp_path / name
-    BAD[name](path)
-    with pytest.raises(FormatError) as caught:
+    save, word = BAD[name]
+    save(path)
+    with pytest.raises(FormatError, match=word) as caught:
         read_depth_image(path)
     assert str(path) in str(caught.value)
     assert "expected" in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
+def test_sixteen_bits_of_colour_are_not_halved_in_silence(tmp_path):
+    # Pillow writes no such file, and reads it as 8 bits: one is made of the same chunks.
+    rows = b"".join(b"\0" + np.repeat(row, 3).astype(">u2").tobytes() for row in WORD)
+    head = struct.pack(">IIBBBBB", 3, 2, 16, 2, 0, 0, 0)
+    chunks = ((b"IHDR", head), (b"IDAT", zlib.compress(rows)), (b"IEND", b""))
+    packed = (
+        struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
+        for name, body in chunks
+    )
+    (tmp_path / "deep.png").write_bytes(b"\x89PNG\r\n\x1a\n" + b"".join(packed))
+    with pytest.raises(FormatError, match="16 bits"):
+        read_stored(tmp_path / "deep.png")
+
+
+def claims_pixels(path, side):
+    """A grey image of side x side equal pixels, of a few kilobytes."""
+    if path.suffix == ".exr":
+        save_exr(Z=np.zeros((side, side), np.float16))(path)
+    elif path.suffix == ".npz":
+        save_npz(depth=np.zeros((side, side), np.uint8))(path)
+    elif path.suffix == ".tif":
+        save_tif(np.zeros((side, side), np.uint8), compression="zlib")(path)
+    else:
+        save_png(np.zeros((side, side), np.uint8))(path)
+
+
+@pytest.mark.parametrize("name", ["a.png", "a.jpg", "a.tif", "a.exr", "a.npz"])
+def test_images_beyond_the_limit_are_refused_before_they_are_read(name, tmp_path, monkeypatch):
+    # With a lower limit than the true one, for speed.
+    claims_pixels(tmp_path / name, 64)
+    assert read_stored(tmp_path / name).shape == (64, 64)
+    for module in (depth_checks, depth_npz):
+        monkeypatch.setattr(module, "MOST_PIXELS", 64 * 64 - 1)
+    with pytest.raises(FormatError, match="claims 64 x 64"):
+        read_stored(tmp_path / name)
+
+
+def test_a_window_of_an_image_is_refused(tmp_path):
+    window = np.array([[0, 0], [9, 9]], np.int32)
+    header = {"displayWindow": (window[0], window[1]), "dataWindow": (window[0], window[1] // 3)}
+    OpenEXR.File(header, {"Z": np.ones((4, 4), np.float32)}).write(str(tmp_path / "crop.exr"))
+    with pytest.raises(FormatError, match="uncropped"):
+        read_stored(tmp_path / "crop.exr")
+
+
 @pytest.mark.parametrize("keep", [0, 0.03, 0.3, 0.6, 0.95])
+@pytest.mark.parametrize("suffix", [s for s in DEPTH_FORMATS if s != ".txt"])
 def test_files_cut_short_are_refused(suffix, keep, tmp_path):
     path = tmp_path / f"cut{suffix}"
-    depth = np.random.default_rng(0).uniform(1, 2, (40, 40))
-    write_depth_image(depth, path, code_for(suffix))
+    save_sample(path)
     content = path.read_bytes()
     path.write_bytes(content[: int(len(content) * keep)])
-    with pytest.raises(FormatError, match=rf"cut\{suffix}"):
-        read_depth_image(path, code_for(suffix))
+    with pytest.raises(FormatError, match=rf"cut\{suffix}") as caught:
+        read_depth_image(path)
+    assert "\n" not in str(caught.value)
 
 
-def test_garbage_is_refused(suffix, tmp_path):
+def save_sample(path):
+    """Write an image that has something in every row."""
+    depth = np.random.default_rng(0).uniform(1, 2, (40, 40))
+    byte = (depth * 100).astype(np.uint8)
+    save = {
+        ".npz": save_npz(depth=depth),
+        ".tif": save_tif(depth),
+        ".tiff": save_tif(byte, compression="zlib"),
+        ".pfm": save_pfm(depth),
+        ".txt": lambda path: np.savetxt(path, depth),
+        ".jpg": save_png(byte),
+        ".jpeg": save_png(byte),
+    }.get(path.suffix)
+    if save:
+        save(path)
+    else:
+        write_depth_image(depth, path, code_for(path.suffix))
+
+
+def test_text_cut_inside_a_row_is_refused(tmp_path):
+    save_text("1 2 3\n4 5")(tmp_path / "cut.txt")
+    with pytest.raises(FormatError, match=r"cut\.txt"):
+        read_depth_image(tmp_path / "cut.txt")
+
+
+@pytest.mark.parametrize("suffix", DEPTH_FORMATS)
+def test_garbage_is_refused(suffix, tmp_path, capfd, caplog):
     (tmp_path / f"noise{suffix}").write_bytes(np.random.default_rng(0).bytes(5000))
     with pytest.raises(FormatError, match=rf"noise\{suffix}"):
         read_depth_image(tmp_path / f"noise{suffix}")
+    assert capfd.readouterr() == ("", "")
+    assert not caplog.records
+
+
+@pytest.mark.parametrize("suffix", DEPTH_FORMATS)
+def test_one_format_s_file_under_another_s_name_is_refused(suffix, tmp_path):
+    other = tmp_path / ("a.npy" if suffix != ".npy" else "a.png")
+    save_sample(other)
+    other.rename(tmp_path / f"wrong{suffix}")
+    with pytest.raises(FormatError, match=rf"wrong\{suffix}"):
+        read_stored(tmp_path / f"wrong{suffix}")
 
 
 def test_missing_files_and_unknown_suffixes_are_said(suffix, tmp_path):
     with pytest.raises(FileMissingError, match="no such file"):
         read_depth_image(tmp_path / f"none{suffix}")
-    with pytest.raises(FormatError, match=r"`\.bmp`.*\.npy \.png \.exr"):
+    with pytest.raises(FormatError, match=r"`\.bmp`.*\.npy \.png \.exr \.npz \.tif"):
         read_depth_image(tmp_path / "depth.bmp")
-    with pytest.raises(FormatError, match=r"`\.bmp`"):
-        write_depth_image(np.ones((2, 2)), tmp_path / "depth.bmp")
+    for name in ("depth.bmp", "depth.tif", "depth.txt"):
+        with pytest.raises(FormatError, match=r"expected one of \.npy \.png \.exr$"):
+            write_depth_image(np.ones((2, 2)), tmp_path / name)
     with pytest.raises(InputError, match="shape"):
         write_depth_image(np.ones(5), tmp_path / f"flat{suffix}", code_for(suffix))
     with pytest.raises(InputError, match="for_integers"):

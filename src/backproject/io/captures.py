@@ -29,7 +29,7 @@ from backproject.geometry.rig import Rig
 from backproject.geometry.views import ViewSet
 from backproject.io.atomic import atomic_folder
 from backproject.io.depth_images import (
-    DEPTH_FORMATS,
+    WRITABLE_FORMATS,
     DepthCode,
     Stored,
     depth_format,
@@ -114,9 +114,9 @@ def write_capture(
         OutputError: the place cannot be written or holds files that are not a capture of ours.
 
     """
-    format = DEPTH_FORMATS.get(f".{depth_format}")
+    format = WRITABLE_FORMATS.get(f".{depth_format}")
     if format is None:
-        known = " ".join(suffix[1:] for suffix in DEPTH_FORMATS)
+        known = " ".join(suffix[1:] for suffix in WRITABLE_FORMATS)
         raise InputError(f"depth format: got `{depth_format}`, expected one of {known}")
     code = DepthCode() if format.holds_floats else _integer_code(views.depth)
     digits = max(3, len(str(len(views) - 1)))

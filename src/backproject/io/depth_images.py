@@ -15,8 +15,13 @@ from numpy.typing import ArrayLike, NDArray
 from backproject.errors import FileMissingError, FormatError, InputError
 from backproject.io.atomic import atomic_file
 from backproject.io.depth_exr import read_exr, write_exr
+from backproject.io.depth_jpg import read_jpg
 from backproject.io.depth_npy import read_npy, write_npy
+from backproject.io.depth_npz import read_npz
+from backproject.io.depth_pfm import read_pfm
 from backproject.io.depth_png import read_png, write_png
+from backproject.io.depth_tiff import read_tiff
+from backproject.io.depth_txt import read_txt
 
 Stored = NDArray[Any]
 """The numbers as a file holds them, (H, W), integers or floats."""
@@ -24,12 +29,14 @@ Stored = NDArray[Any]
 
 @dataclass(frozen=True)
 class DepthFormat:
-    """A file format: `read` gives the stored numbers, `write` takes them as `stored_dtype`."""
+    """A file format: `read` gives the stored numbers; `write` takes them as `stored_dtype`, if the
+    format can be written.
+    """
 
     name: str
     stored_dtype: np.dtype[Any]
     read: Callable[[Path], Stored]
-    write: Callable[[Stored, Path], None]
+    write: Callable[[Stored, Path], None] | None = None
 
     @property
     def holds_floats(self) -> bool:
@@ -37,14 +44,27 @@ class DepthFormat:
         return self.stored_dtype.kind == "f"
 
 
+_FLOATS, _BYTES, _WORDS = np.dtype(np.float32), np.dtype(np.uint8), np.dtype(np.uint16)
 DEPTH_FORMATS: Mapping[str, DepthFormat] = MappingProxyType(
     {
-        ".npy": DepthFormat("NumPy array", np.dtype(np.float32), read_npy, write_npy),
-        ".png": DepthFormat("16-bit grey PNG", np.dtype(np.uint16), read_png, write_png),
-        ".exr": DepthFormat("OpenEXR", np.dtype(np.float32), read_exr, write_exr),
+        ".npy": DepthFormat("NumPy array", _FLOATS, read_npy, write_npy),
+        ".png": DepthFormat("grey PNG", _WORDS, read_png, write_png),
+        ".exr": DepthFormat("OpenEXR", _FLOATS, read_exr, write_exr),
+        ".npz": DepthFormat("NumPy archive", _FLOATS, read_npz),
+        ".tif": DepthFormat("TIFF", _FLOATS, read_tiff),
+        ".tiff": DepthFormat("TIFF", _FLOATS, read_tiff),
+        ".pfm": DepthFormat("PFM", _FLOATS, read_pfm),
+        ".txt": DepthFormat("text, a row a line", np.dtype(np.float64), read_txt),
+        ".jpg": DepthFormat("grey JPEG", _BYTES, read_jpg),
+        ".jpeg": DepthFormat("grey JPEG", _BYTES, read_jpg),
     }
 )
 """The formats by suffix, lower case."""
+
+WRITABLE_FORMATS: Mapping[str, DepthFormat] = MappingProxyType(
+    {suffix: format for suffix, format in DEPTH_FORMATS.items() if format.write}
+)
+"""Those that can be written."""
 
 
 @dataclass(frozen=True)
@@ -131,7 +151,7 @@ _LAST = 65534
 def read_depth_image(
     path: str | PathLike[str], code: DepthCode | None = None
 ) -> NDArray[np.float32]:
-    """Return the depth map of a .npy, .png (16-bit grey) or .exr file, (H, W) planar z.
+    """Return the depth map of a file of any of `DEPTH_FORMATS`, (H, W) planar z.
 
     Finite above 0 is a surface, inf a ray that hits nothing, nan not measured. `code` says what
     the stored numbers mean; by default they are scene units, and 0 is not measured.
@@ -188,7 +208,7 @@ def write_depth_image(
 
     """
     path = Path(path)
-    format = depth_format(path)
+    format = depth_format(path, WRITABLE_FORMATS)
     depth = np.asarray(depth, np.float32)
     if depth.ndim != 2 or depth.size == 0:
         raise InputError(f"depth map for {path}: got shape {depth.shape}, expected (H, W)")
@@ -198,21 +218,22 @@ def write_depth_image(
             f"depth map for {path}: integers need a code for inf and nan,"
             " expected DepthCode.for_integers(farthest depth)"
         )
+    assert format.write is not None
     with atomic_file(path) as beside:
         format.write(code.encode(depth, format.stored_dtype), beside)
 
 
-def depth_format(path: Path) -> DepthFormat:
-    """Return the format of a file name.
+def depth_format(path: Path, formats: Mapping[str, DepthFormat] = DEPTH_FORMATS) -> DepthFormat:
+    """Return the format of a file name, one of `formats`.
 
     Raises:
         FormatError: an unknown suffix.
 
     """
-    format = DEPTH_FORMATS.get(path.suffix.lower())
+    format = formats.get(path.suffix.lower())
     if format is None:
         raise FormatError(
             f"{path}: suffix `{path.suffix}` is no depth map's here,"
-            f" expected one of {' '.join(DEPTH_FORMATS)}"
+            f" expected one of {' '.join(formats)}"
         )
     return format

@@ -9,6 +9,8 @@ import numpy as np
 from numpy.lib.format import open_memmap
 from numpy.typing import NDArray
 
+from backproject.io.depth_checks import one_plane
+
 
 def read_npy(path: Path) -> NDArray[Any]:
     """Return the array of a file, (H, W), of integers or floats.
@@ -17,14 +19,9 @@ def read_npy(path: Path) -> NDArray[Any]:
         ValueError: not such an array; pickled objects are never opened.
 
     """
-    # Mapped first: a file cut short, or a header that claims a giant, is refused before any
-    # memory is spent, and an array of Python objects cannot be mapped at all.
-    stored: NDArray[Any] = open_memmap(path, mode="r")
-    if stored.ndim == 3 and stored.shape[2] == 1:
-        stored = stored[..., 0]
-    if stored.ndim != 2 or stored.dtype.kind not in "fiu":
-        raise ValueError(f"holds {stored.dtype} of shape {stored.shape}, expected numbers (H, W)")
-    return np.array(stored)
+    # Mapped: a file cut short, or a header that claims a giant, is refused before any memory is
+    # spent, and an array of Python objects cannot be mapped at all.
+    return one_plane(open_memmap(path, mode="r"))
 
 
 def write_npy(stored: NDArray[Any], path: Path) -> None:
