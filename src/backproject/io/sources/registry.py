@@ -8,7 +8,7 @@ from pathlib import Path
 from backproject.errors import FileMissingError, FormatError
 from backproject.geometry.views import ViewSet
 from backproject.io.sources import nerf
-from backproject.io.sources.source import Asked, Source, views_of
+from backproject.io.sources.source import Asked, Cameras, Source, views_of
 
 SOURCES: tuple[Source, ...] = (nerf.SOURCE,)
 """In the order in which they are tried: the first that recognises a path reads it."""
@@ -48,3 +48,21 @@ def read_views(path: str | PathLike[str], asked: Asked | None = None) -> ViewSet
     asked = asked or Asked()
     asked.check()
     return views_of(recognise(path).read(path, asked), asked)
+
+
+def read_cameras(path: Path, asked: Asked, shape: tuple[int, int]) -> Cameras:
+    """Return the cameras of a source of any kind that tells them, for depth images (H, W).
+
+    Raises:
+        FileMissingError: no such path.
+        FormatError: of no kind that tells cameras, or anything in it that is not as its kind
+            should be.
+
+    """
+    source = recognise(path)
+    if source.cameras is None:
+        raise FormatError(
+            f"{path}: {source.name} tells no cameras alone, expected a camera file: a"
+            " transforms.json, an .npz, a COLMAP model or a list of positions, one `x y z` a line"
+        )
+    return source.cameras(path, asked, shape)

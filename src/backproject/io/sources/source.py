@@ -118,6 +118,32 @@ class Found:
     mixed: bool = False
     """Whether pixels along a silhouette may hold a mixture of surface and background."""
     assumptions: Sequence[Assumption] = ()
+    stored_step: float | None = None
+    """Difference between neighbouring levels, in stored numbers; None: 1 for integers, else 0."""
+    history: Sequence[Assumption] | None = None
+    """What was told when the views were first read, if this program stored them: it holds still,
+    and only what the user overrules is told beside it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cameras:
+    """What a source tells of cameras alone, for depth images that come without: N of them.
+
+    `file` is where they came from; `intrinsics` (N, 3, 3) in pixels and `poses` (N, 4, 4) as they
+    stand there. `names` are the N images that they took, if told, and `sizes` their (width,
+    height), if told: depth images are found by the first and checked by the second.
+    """
+
+    file: Path
+    intrinsics: NDArray[np.float64]
+    poses: NDArray[np.float64]
+    names: Sequence[str] | None = None
+    sizes: Sequence[tuple[int, int]] | None = None
+    axes: Axes = "opencv"
+    pose: Pose = "camera-to-world"
+    pixel_center: float = 0.5
+    because: str = "the source's convention"
+    assumptions: Sequence[Assumption] = ()
 
 
 @dataclass(frozen=True)
@@ -125,7 +151,8 @@ class Source:
     """One kind of source: its `name`, the `files` it consists of, `what` is read from them.
 
     `recognises` tells of a path whether it is one, and never raises; `read` raises only the
-    package's own errors, whatever the files hold. `write` is there if it can be written too.
+    package's own errors, whatever the files hold. `write` is there if it can be written too, and
+    `cameras` if its cameras can be read alone, for depth images (H, W) that come without.
     """
 
     name: str
@@ -134,6 +161,7 @@ class Source:
     recognises: Callable[[Path], bool]
     read: Callable[[Path, Asked], Found]
     write: Callable[[ViewSet, Path], None] | None = None
+    cameras: Callable[[Path, Asked, tuple[int, int]], Cameras] | None = None
 
 
 def views_of(found: Found, asked: Asked) -> ViewSet:
@@ -160,11 +188,13 @@ def views_of(found: Found, asked: Asked) -> ViewSet:
     height, width = sizes[0]
     rig = _rig(found, width, height)
     depth = np.stack([_decoded(found, k, rig) for k in range(len(sizes))])
-    step = 0.0
-    if all(np.issubdtype(stored.dtype, np.integer) for stored in found.stored):
-        step = abs(found.code.scale)
+    stored_step = found.stored_step
+    if stored_step is None:
+        stored_step = float(all(each.dtype.kind in "iu" for each in found.stored))
     notes = (Assumption("source", found.source, "its files"), *found.assumptions, *told)
-    return ViewSet(depth, rig, step=step, assumptions=notes)
+    if found.history is not None:
+        notes = (*found.history, *(note for note in told if _is_asked(note)))
+    return ViewSet(depth, rig, step=abs(found.code.scale) * stored_step, assumptions=notes)
 
 
 def _overruled(found: Found, asked: Asked) -> tuple[Found, list[Assumption]]:
@@ -252,6 +282,10 @@ def ray_lengths(rig: Rig, k: int) -> NDArray[np.float64]:
     x = (np.arange(rig.width) + 0.5 - cx) / fx
     y = (np.arange(rig.height) + 0.5 - cy) / fy
     return np.asarray(np.sqrt(1 + x[None, :] ** 2 + y[:, None] ** 2))
+
+
+def _is_asked(note: Assumption) -> bool:
+    return note.because.startswith("--")
 
 
 def _option(name: str) -> str:
