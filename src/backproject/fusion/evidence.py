@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,7 @@ from backproject.kernels.samples import (
     measure_gaps,
     weigh_samples,
 )
+from backproject.kernels.smooth import smooth_rows
 from backproject.kernels.unproject import unproject_rows
 
 STEEPEST_TANGENT = 10.0
@@ -29,6 +30,18 @@ NOISE_SAMPLES = 4000
 """How many samples are asked how far the views disagree."""
 NOISE_PIXELS = 3.0
 """Gaps of more than so many pixels' footprints are of another surface."""
+GAPS = 30
+"""Fewer gaps do not tell the noise of a view."""
+EXACT = 0.1
+"""Noise, in footprints, that exact views of curved shapes seem to have, between their pixels."""
+RADIUS, WIDEST = 4.2, 4
+"""Pixels to each side that are smoothed together at noise of a footprint, and at most."""
+OFF, OUTVOTED, TIMES = 2 * EXACT, 0.1, 5.0
+"""A view is left out whose noise, in footprints, or whose share of outvoted pixels is more than
+this, and more than so many times that of the other views.
+"""
+SPARED, ENOUGH = 4, 8
+"""One view in so many can be left out, if there are enough of them: fewer hardly overlap."""
 TOLERANCE_PIXELS = 2.0
 """By how many pixels' footprints a view must disagree with a sample to speak against it."""
 
@@ -80,7 +93,9 @@ class Evidence:
 @dataclass(frozen=True)
 class Samples:
     """Oriented points of the surface: `points` and unit `normals` (S, 3), `weights` (S,),
-    `footprint`: the median pixel's width there.
+    `footprint`: the median pixel's width there; `noise`: the standard deviation of depth, and
+    `noise_of` (N,) that of each view by how far it disagrees with the others, nan where nothing
+    tells; `outvoted` (N,): the share of each view's pixels that are no samples.
     """
 
     points: NDArray[np.float64]
@@ -89,15 +104,74 @@ class Samples:
     view_of: NDArray[np.int32]
     footprint: float
     noise: float
+    noise_of: NDArray[np.float64]
+    outvoted: NDArray[np.float64]
     between: Callable[[float, float], NDArray[np.float64]]
+
+
+def observe(views: ViewSet, *, noise: float | None, threads: int) -> tuple[Evidence, Samples]:
+    """Return what the views say, and its samples, less the noise that they seem to have.
+
+    `noise` is the standard deviation of depth in scene units, by default estimated from how far the
+    views disagree. A view that disagrees far more than the others is left out, as if it had
+    measured nothing, if there are enough others. Exact views pass as they are.
+
+    Raises:
+        ReconstructionError: no pixel is left.
+
+    """
+    evidence = Evidence.of(views, threads=threads)
+    samples = sample(views, evidence, noise=noise, threads=threads)
+    # One after the other: a view that is off makes those disagree that see the same as it.
+    for _ in range(len(views) // SPARED if len(views) >= ENOUGH else 0):
+        worst = _odd_one(samples)
+        if worst < 0:
+            break
+        depth = views.depth.copy()
+        depth[worst] = np.nan
+        views = ViewSet(depth, views.rig)
+        evidence = Evidence.of(views, threads=threads)
+        samples = sample(views, evidence, noise=noise, threads=threads)
+    least = EXACT * samples.footprint
+    if samples.noise <= least:
+        return evidence, samples
+    told = np.isfinite(samples.noise_of) & (noise is None)
+    noise_of = np.maximum(np.where(told, samples.noise_of, samples.noise), least)
+    views = smooth(views, noise_of, samples.footprint, threads=threads)
+    evidence = Evidence.of(views, threads=threads)
+    left = sample(views, evidence, noise=None, threads=threads)
+    trust = np.minimum(1.0, (samples.noise / noise_of) ** 2)
+    return evidence, replace(
+        left, noise=min(left.noise, samples.noise), weights=left.weights * trust[left.view_of]
+    )
+
+
+def smooth(
+    views: ViewSet, noise_of: NDArray[np.float64], footprint: float, *, threads: int
+) -> ViewSet:
+    """Return the views with each pixel's depth moved onto the surface that the pixels around it
+    fit, see `kernels.smooth`.
+
+    The noisier the depth beside a pixel's `footprint`, the more pixels: the fit's error grows with
+    the fourth power of its radius and falls with the first, so its best grows with the fifth root.
+    """
+    radius = np.clip(np.round(RADIUS * (noise_of / footprint) ** 0.2), 2, WIDEST).astype(np.int64)
+    smoothed = np.empty_like(views.depth)
+    rows = len(views) * views.rig.height
+    parallel.run(
+        smooth_rows, rows, views.depth, views.rig.intrinsics, noise_of, radius, smoothed,
+        threads=threads,
+    )  # fmt: skip
+    return ViewSet(smoothed, views.rig)
 
 
 def sample(views: ViewSet, evidence: Evidence, *, noise: float | None, threads: int) -> Samples:
     """Return the depth pixels that the views do not contradict, as samples of the surface.
 
-    Dropped are pixels that other views outvote by two (by one, if there are no more than three),
-    pixels that neither continue into a neighbour nor agree with another view, and those far off all
-    that is agreed on: flying pixels would otherwise stretch the scene.
+    Dropped are pixels that other views outvote by two (by one, if there are no more than three, or
+    if the pixel does not continue into a neighbour), pixels that neither continue into a neighbour
+    nor agree with another view, and those far off all that is agreed on: flying pixels would
+    otherwise stretch the scene.
 
     Raises:
         ReconstructionError: no pixel is left.
@@ -124,16 +198,17 @@ def sample(views: ViewSet, evidence: Evidence, *, noise: float | None, threads: 
         weigh_samples, count, points, normals, view_of, rig.centers_world, weights, threads=threads
     )
     votes, confirmed = _votes(points, normals, view_of, evidence, threads)
-    kept = (votes > (-2 if len(views) > 3 else -1)) & (continued | confirmed)
+    kept = np.where(continued, votes > (-2 if len(views) > 3 else -1), confirmed & (votes >= 0))
     drop_strays(points, confirmed, kept)
     if not kept.any():
         raise ReconstructionError(
             f"depth: none of {count} pixels continues into a neighbour or agrees with another view;"
             " are the cameras in the order of the images, and is depth planar z in scene units?"
         )
+    frontal = np.flatnonzero(kept & (weights > 0.5))
+    noise_of = _noise(points, normals, weights, view_of, frontal, evidence)
     if noise is None:
-        frontal = np.flatnonzero(kept & (weights > 0.5))
-        noise = _noise(points, normals, view_of, frontal, evidence)
+        noise = float(np.nanmedian(noise_of)) if np.isfinite(noise_of).any() else 0.0
     footprint = evidence.pixel * float(np.median(depth[np.isfinite(depth)]))
 
     def between(longest: float, step: float) -> NDArray[np.float64]:
@@ -152,10 +227,12 @@ def sample(views: ViewSet, evidence: Evidence, *, noise: float | None, threads: 
         nobody, unknown = np.full(len(filled), -1, np.int32), np.zeros_like(filled)
         return filled[_votes(filled, unknown, nobody, evidence, threads)[0] > 0]
 
+    outvoted = _share(~kept, ends[depth.shape[1] - 1 :: depth.shape[1]])
     left = close_ranks(kept, points, normals, weights, view_of)
     return Samples(
-        points[:left], normals[:left], weights[:left], view_of[:left], footprint, noise, between
-    )
+        points[:left], normals[:left], weights[:left], view_of[:left],
+        footprint, noise, noise_of, outvoted, between,
+    )  # fmt: skip
 
 
 def _votes(
@@ -178,23 +255,46 @@ def _votes(
 def _noise(
     points: NDArray[np.float64],
     normals: NDArray[np.float64],
+    weights: NDArray[np.float64],
     view_of: NDArray[np.int32],
     frontal: NDArray[np.int64],
     evidence: Evidence,
-) -> float:
-    """Return the standard deviation of depth, along the normal, by how far the views disagree.
+) -> NDArray[np.float64]:
+    """Return the standard deviation of depth of each view (N,), by how far it disagrees with the
+    others' samples; nan where too few tell.
 
-    A sample's gap to the depth map of another view has the variance of a pixel and of the mean of
-    four, by bilinear weights 4/9 of a pixel's on average. The median tells it apart from what does
-    not belong; only gaps on the near side are asked for, the others are alike.
+    The median tells it apart from what does not belong; only gaps on the near side are asked for,
+    the others are alike. A view alone in being wrong shows half of its error: the others' samples
+    are right.
     """
     chosen = frontal[:: max(1, len(frontal) // NOISE_SAMPLES)]
-    gaps = np.empty((len(chosen), len(evidence.cameras)))
+    gaps = np.empty((len(evidence.cameras), len(chosen)))
     if len(chosen):
         limit = NOISE_PIXELS * evidence.pixel
         parallel.run(
             measure_gaps, len(chosen), chosen, evidence.inverse_depth, evidence.cameras,
-            evidence.centers, evidence.steepest, points, normals, view_of, limit, gaps,
+            evidence.centers, evidence.steepest, points, normals, weights, view_of, limit, gaps,
         )  # fmt: skip
-    found = gaps[np.isfinite(gaps)]
-    return float(np.median(found)) / 0.6745 / np.sqrt(13 / 9) if len(found) else 0.0
+    found = np.count_nonzero(np.isfinite(gaps), axis=1)
+    gaps.sort(axis=1)  # nan last
+    told = np.flatnonzero(found >= GAPS)
+    noise_of = np.full(len(gaps), np.nan)
+    noise_of[told] = gaps[told, found[told] // 2] / 0.6745
+    return noise_of
+
+
+def _share(marked: NDArray[np.bool_], ends: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return the share of the marked among the samples of each view, which end at `ends` (N,)."""
+    until = np.concatenate([[0], np.cumsum(marked)])[ends]
+    return np.diff(until, prepend=0) / np.maximum(np.diff(ends, prepend=0), 1)
+
+
+def _odd_one(samples: Samples) -> int:
+    """Return the view that disagrees far more with the others than they do, -1 if none does."""
+    noise = np.nan_to_num(samples.noise_of) / samples.footprint
+    excess = np.maximum(
+        noise / max(OFF, TIMES * float(np.median(noise))),
+        samples.outvoted / max(OUTVOTED, TIMES * float(np.median(samples.outvoted))),
+    )
+    worst = int(np.argmax(excess))
+    return worst if excess[worst] > 1 else -1

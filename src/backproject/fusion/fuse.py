@@ -6,7 +6,7 @@ from typing import Literal, get_args
 
 from backproject.errors import InputError
 from backproject.fusion.closing import close
-from backproject.fusion.evidence import Evidence, sample
+from backproject.fusion.evidence import observe
 from backproject.fusion.solid import carve, make_well_composed
 from backproject.fusion.surface import extract, seen_part
 from backproject.geometry.mesh import Mesh
@@ -48,8 +48,7 @@ def fuse(
     if surface not in get_args(Surface):
         raise InputError(f"surface: got {surface!r}, expected one of {get_args(Surface)}")
     progress("sampling the depth maps", 0.0)
-    evidence = Evidence.of(views, threads=threads)
-    samples = sample(views, evidence, noise=noise, threads=threads)
+    evidence, samples = observe(views, noise=noise, threads=threads)
     progress("sampling the depth maps", 1.0)
     solid = carve(evidence, samples, resolution=resolution, threads=threads, progress=progress)
     progress("closing what nobody saw", 0.0)

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backproject.errors import ReconstructionError
-from backproject.fusion.evidence import Evidence, Samples
+from backproject.fusion.evidence import EXACT, Evidence, Samples
 from backproject.fusion.solid import SHELL, Solid
 from backproject.geometry.mesh import Mesh
 from backproject.kernels import blocks as kernel
@@ -25,9 +25,7 @@ on a pixel's footprint.
 """
 WIDER, WIDEST = 8.0, 3.0
 """How much farther they count per footprint of noise, and at most: more of them average it out."""
-EXACT = 0.04
-"""Noise, in footprints, that exact views of a curved shape seem to have, between their pixels."""
-DOUBT = 0.05
+DOUBT = 0.15
 """Noise, in footprints, at which a sample's own normal, a difference of depths, is half trusted."""
 ROUNDS = 5
 BESIDE = 1.5

@@ -47,6 +47,17 @@ def farthest_hit(a, b, c, d):
 
 
 @njit(cache=True, nogil=True)
+def hits(depth, near, a, b, c, d):
+    """Return whether a sample at `depth` is on the surface of one of four inverse depths, to
+    `near` times its depth: what lies between a surface and another behind it is on neither.
+    """
+    found = False
+    for w in (a, b, c, d):
+        found |= abs(depth * w - np.float32(1.0)) < near
+    return found
+
+
+@njit(cache=True, nogil=True)
 def judge_samples(
     start, stop, w, cameras, centers, points, normals, view_of, tolerance, votes, confirmed
 ):
@@ -56,12 +67,14 @@ def judge_samples(
     one that lies between them, each by `tolerance` times its depth; otherwise, and
     where it would see the back of the sample's surface, it has no say. Rays
     that miss a wire or a sheet seen edge-on are against it, but not as many as hit it.
-    `confirmed` tells whether any was for it.
+    `confirmed` tells whether any of those for it saw a surface there, within half the tolerance:
+    between a flying pixel and its neighbours there is none.
     """
     batch, camera = np.zeros((7, BATCH), np.float32), np.empty((3, 4), np.float32)
     pixels, depths = np.empty(BATCH, np.int32), np.empty(BATCH, np.float32)
     asked = np.empty(BATCH + 1, np.int32)
     before, behind = np.float32(1.0 - tolerance), np.float32(1.0 + tolerance)
+    near = np.float32(0.75 * tolerance)
     for begin in range(start, stop, BATCH):
         count = min(BATCH, stop - begin)
         x, y, z = points[begin, 0], points[begin, 1], points[begin, 2]
@@ -106,7 +119,8 @@ def judge_samples(
                     votes[begin + s] -= 1
                 elif depths[s] * farthest_hit(w00, w01, w10, w11) < behind:
                     votes[begin + s] += 1
-                    confirmed[begin + s] = True
+                    if not confirmed[begin + s]:
+                        confirmed[begin + s] = hits(depths[s], near, w00, w01, w10, w11)
 
 
 @njit(cache=True, nogil=True, error_model="numpy", fastmath={"reassoc", "contract", "nsz"})
@@ -281,24 +295,28 @@ def spread_row(depth, kept, begin, good):
 
 @njit(cache=True, nogil=True)
 def measure_gaps(
-    start, stop, chosen, w, cameras, centers, steepest, points, normals, view_of, limit, gaps
+    start, stop, chosen, w, cameras, centers, steepest, points, normals, weights, view_of, limit,
+    gaps,
 ):  # fmt: skip
-    """Fill `gaps` (M, N): how far samples `chosen` (M,) lie before the surface another view saw.
+    """Fill `gaps` (N, M): how far samples `chosen` (M,) lie before the surface another view saw,
+    in standard deviations of depth if that is 1: a pixel's error and the mean of four, by bilinear
+    weights 4/9 of a pixel's variance on average, each times the cosine to its own line of sight.
 
-    nan where they do not, where the view looks at the surface from less than 60 degrees, or saw
+    nan where they do not, where the view looks at the surface from less than 30 degrees, or saw
     another surface: one more than `limit` times the depth away.
     """
     for m in range(start, stop):
         k = chosen[m]
         x, y, z = points[k, 0], points[k, 1], points[k, 2]
         for view in range(w.shape[0]):
-            gaps[m, view] = np.nan
+            gaps[view, m] = np.nan
             dx, dy, dz = centers[view, 0] - x, centers[view, 1] - y, centers[view, 2] - z
             facing = normals[k, 0] * dx + normals[k, 1] * dy + normals[k, 2] * dz
             square = facing * facing / (dx * dx + dy * dy + dz * dz)
             if view == view_of[k] or facing < 0.0 or square < 0.25:
                 continue
-            height, squared = height_over(w, view, cameras[view], x, y, z, steepest)
-            gap = height / np.sqrt(squared)
-            if 0.0 < gap < limit * depth_in(cameras[view], x, y, z):
-                gaps[m, view] = gap
+            # 1 - depth * w; the distance to the tangent plane would depend on noisy slopes
+            height, _ = height_over(w, view, cameras[view], x, y, z, steepest)
+            if 0.0 < height < limit:
+                gap = height / (1.0 - height) * depth_in(cameras[view], x, y, z)
+                gaps[view, m] = gap / np.sqrt(weights[k] * weights[k] / square + 4.0 / 9.0)
