@@ -103,8 +103,8 @@ def test_smoothing_keeps_planes_and_their_edges():
 
 @pytest.mark.parametrize("shape", SHAPES)
 def test_flying_pixels_are_left_out(shape):
-    """2 % of the pixels fly. What stays lies within the tolerance of the vote, two footprints at the
-    depth of the far side.
+    """2 % of the pixels fly. What stays lies within the tolerance of the vote, two footprints, at
+    the depth of the far side.
     """
     make, off = SHAPES[shape]
     views, random = make(FULL), np.random.default_rng(1)
