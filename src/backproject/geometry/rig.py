@@ -110,7 +110,7 @@ class Rig:
             raise InputError(f"image size: got {self.width} x {self.height}, expected at least 1")
         _check_intrinsics(intrinsics, len(poses))
         for k, pose in enumerate(poses):
-            _check_pose(pose, f"world_from_camera of view {k}")
+            check_pose(pose, f"world_from_camera of view {k}")
 
     def __len__(self) -> int:
         return len(self.world_from_camera)
@@ -328,7 +328,13 @@ def _check_intrinsics(intrinsics: NDArray[np.float64], count: int) -> None:
         )
 
 
-def _check_pose(pose: NDArray[np.float64], name: str) -> None:
+def check_pose(pose: NDArray[np.float64], name: str) -> None:
+    """Refuse a matrix (4, 4) that is no rigid pose.
+
+    Raises:
+        InputError: no rotation, numbers that are not finite, or another last row.
+
+    """
     check_rotation(pose[:3, :3], name)
     if not np.isfinite(pose).all() or not np.allclose(pose[3], (0, 0, 0, 1)):
         raise InputError(

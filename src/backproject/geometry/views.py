@@ -10,6 +10,14 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from backproject.errors import InputError
+from backproject.geometry.conventions import (
+    Axes,
+    Encoding,
+    Pose,
+    check_encoding,
+    ray_lengths,
+    rig_of,
+)
 from backproject.geometry.rig import Rig
 from backproject.geometry.transform import Similarity
 
@@ -60,23 +68,38 @@ class ViewSet:
 
     @classmethod
     def from_arrays(
-        cls, depth: ArrayLike, intrinsics: ArrayLike, world_from_camera: ArrayLike
+        cls,
+        depth: ArrayLike,
+        intrinsics: ArrayLike,
+        poses: ArrayLike,
+        *,
+        axes: Axes = "opencv",
+        pose: Pose = "camera-to-world",
+        pixel_center: float = 0.5,
+        encoding: Encoding = "planar",
     ) -> ViewSet:
         """Return a view set from plain arrays.
 
-        `depth` (N, H, W) planar z, inf = empty, nan = not measured; `intrinsics` (3, 3) or (N, 3,
-        3) in pixels; `world_from_camera` (N, 4, 4) with OpenCV axes. Pixel centres lie at +0.5.
+        `depth` (N, H, W), inf = empty, nan = not measured; `intrinsics` (3, 3) or (N, 3, 3) in
+        pixels; `poses` (N, 4, 4), world from camera with OpenCV axes. What differs is converted:
+        `axes` "opengl" (y up, z back; Blender's too), `pose` "world-to-camera", `pixel_center` 0
+        where the principal point counts from the first pixel's centre, `encoding` "ray" where depth
+        is distance along the pixel's ray.
+
+        Raises:
+            InputError: other shapes, cameras that cannot be, depth that is not above 0.
+
         """
+        check_encoding(encoding)
         depth = np.asarray(depth, np.float32)
         if depth.ndim != 3:
             raise InputError(f"depth: got shape {depth.shape}, expected (N, H, W)")
         height, width = depth.shape[1:]
-        rig = Rig(
-            np.asarray(intrinsics, np.float64),
-            np.asarray(world_from_camera, np.float64),
-            width,
-            height,
+        rig = rig_of(
+            intrinsics, poses, width, height, axes=axes, pose=pose, pixel_center=pixel_center
         )
+        if encoding == "ray" and len(depth) == len(rig):
+            depth = np.stack([each / ray_lengths(rig, k) for k, each in enumerate(depth)])
         return cls(depth, rig)
 
     @classmethod

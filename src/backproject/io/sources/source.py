@@ -10,21 +10,20 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from backproject.errors import FormatError, InputError
+from backproject.geometry.conventions import FLIP as FLIP  # for readers of sources
+from backproject.geometry.conventions import Axes as Axes
+from backproject.geometry.conventions import Encoding as Encoding
+from backproject.geometry.conventions import Pose as Pose
+from backproject.geometry.conventions import ray_lengths as ray_lengths
+from backproject.geometry.conventions import rig_of
 from backproject.geometry.rig import Rig
 from backproject.geometry.views import Assumption, ViewSet
 from backproject.io.depth_images import DepthCode, Stored
-
-Encoding = Literal["planar", "ray"]
-Axes = Literal["opencv", "opengl"]
-Pose = Literal["camera-to-world", "world-to-camera"]
-FLIP = np.array([1.0, -1.0, -1.0, 1.0])
-"""Times the columns of a pose: OpenGL's camera axes to OpenCV's, and back."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -237,18 +236,16 @@ def _levels(stored: Sequence[Stored]) -> float:
 
 
 def _rig(found: Found, width: int, height: int) -> Rig:
-    poses: NDArray[np.float64] = np.array(found.poses, np.float64)
-    intrinsics: NDArray[np.float64] = np.array(found.intrinsics, np.float64)
-    intrinsics[..., :2, 2] += 0.5 - found.pixel_center
     try:
-        if found.pose == "world-to-camera":
-            for k, pose in enumerate(poses):
-                if not np.isfinite(pose).all() or abs(np.linalg.det(pose)) < 1e-12:
-                    raise InputError(f"pose of view {k}: got\n{pose}, expected one to invert")
-            poses = np.asarray(np.linalg.inv(poses), np.float64)
-        if found.axes == "opengl":
-            poses = np.asarray(poses * FLIP)
-        return Rig(intrinsics, poses, width, height)
+        return rig_of(
+            found.intrinsics,
+            found.poses,
+            width,
+            height,
+            axes=found.axes,
+            pose=found.pose,
+            pixel_center=found.pixel_center,
+        )
     except InputError as error:
         raise FormatError(f"{found.cameras}: {error}") from error
 
@@ -273,15 +270,6 @@ def _decoded(found: Found, k: int, rig: Rig) -> NDArray[np.float32]:
             " expected depth above 0 along the optical axis: is its encoding another one?"
         )
     return depth
-
-
-def ray_lengths(rig: Rig, k: int) -> NDArray[np.float64]:
-    """Return how long a ray of planar depth 1 is, (H, W), through each pixel's centre of view k."""
-    fx, fy = rig.intrinsics[k, 0, 0], rig.intrinsics[k, 1, 1]
-    cx, cy = rig.intrinsics[k, :2, 2]
-    x = (np.arange(rig.width) + 0.5 - cx) / fx
-    y = (np.arange(rig.height) + 0.5 - cy) / fy
-    return np.asarray(np.sqrt(1 + x[None, :] ** 2 + y[:, None] ** 2))
 
 
 def _is_asked(note: Assumption) -> bool:
