@@ -34,8 +34,12 @@ GAPS = 30
 """Fewer gaps do not tell the noise of a view."""
 EXACT = 0.1
 """Noise, in footprints, that exact views of curved shapes seem to have, between their pixels."""
-RADIUS, WIDEST = 4.2, 4
+RADIUS, WIDEST = 3.2, 4
 """Pixels to each side that are smoothed together at noise of a footprint, and at most."""
+RECURS = 16
+"""Depth is held in steps if each of its values is that of so many pixels in the mean."""
+EXPLAINED = 2.0
+"""Noise that seems up to so many times as large as what steps make is of steps alone."""
 OFF, OUTVOTED, TIMES = 2 * EXACT, 0.1, 5.0
 """A view is left out whose noise, in footprints, or whose share of outvoted pixels is more than
 this, and more than so many times that of the other views.
@@ -137,10 +141,13 @@ def observe(views: ViewSet, *, noise: float | None, threads: int) -> tuple[Evide
         return evidence, samples
     told = np.isfinite(samples.noise_of) & (noise is None)
     noise_of = np.maximum(np.where(told, samples.noise_of, samples.noise), least)
+    if noise is None:
+        rounding = _rounding(views)
+        noise_of[noise_of < EXPLAINED * rounding] = rounding
     views = smooth(views, noise_of, samples.footprint, threads=threads)
     evidence = Evidence.of(views, threads=threads)
     left = sample(views, evidence, noise=None, threads=threads)
-    trust = np.minimum(1.0, (samples.noise / noise_of) ** 2)
+    trust = np.minimum(1.0, (np.median(noise_of) / noise_of) ** 2)
     return evidence, replace(
         left, noise=min(left.noise, samples.noise), weights=left.weights * trust[left.view_of]
     )
@@ -298,3 +305,16 @@ def _odd_one(samples: Samples) -> int:
     )
     worst = int(np.argmax(excess))
     return worst if excess[worst] > 1 else -1
+
+
+def _rounding(views: ViewSet) -> float:
+    """Return the standard deviation of depth that is held in steps, 0 if it is in none.
+
+    Errors are spread evenly over a step, and so the gaps between views, by which noise is
+    estimated, seem larger than they are.
+    """
+    measured = views.depth[np.isfinite(views.depth)]
+    values = np.unique(measured)
+    if RECURS * len(values) > len(measured) or len(values) < 2:
+        return 0.0
+    return float(np.median(np.diff(values))) / float(np.sqrt(12))
