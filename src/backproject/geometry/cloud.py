@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from os import PathLike
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -11,11 +12,14 @@ from numpy.typing import ArrayLike, NDArray
 from backproject.errors import InputError
 from backproject.geometry.transform import Similarity
 
+UNKNOWN_VIEW = -1
+"""The view index of points of which it is not known who saw them."""
+
 
 @dataclass(frozen=True)
 class PointCloud:
     """P points: `points` (P, 3) float64 in scene units, `normals` (P, 3) unit or nan where unknown,
-    `view_index` (P,) int32.
+    `view_index` (P,) int32, -1 where unknown.
     """
 
     points: NDArray[np.float64]
@@ -44,6 +48,62 @@ class PointCloud:
         from backproject.io.clouds import write_cloud
 
         write_cloud(self, path)
+
+    @classmethod
+    def from_trimesh(cls, cloud: Any) -> PointCloud:
+        """Return the points of a `trimesh.PointCloud`, without normals and views.
+
+        Raises:
+            InputError: another type.
+
+        """
+        if not hasattr(cloud, "vertices") or hasattr(cloud, "faces"):
+            raise InputError(f"cloud: got {type(cloud).__name__}, expected a trimesh.PointCloud")
+        return cls._of_strangers(cloud.vertices, None)
+
+    def to_trimesh(self) -> Any:
+        """Return a `trimesh.PointCloud`, which holds the points alone."""
+        import trimesh
+
+        make: Any = trimesh.PointCloud  # which tells no types
+        return make(self.points.copy())
+
+    @classmethod
+    def from_open3d(cls, cloud: Any) -> PointCloud:
+        """Return the points of an `open3d.geometry.PointCloud`, or of Open3D's tensor one, with
+        normals if it has them and without views.
+
+        Raises:
+            InputError: another type.
+
+        """
+        if hasattr(cloud, "to_legacy"):
+            cloud = cloud.to_legacy()
+        if not hasattr(cloud, "points") or not hasattr(cloud, "normals"):
+            raise InputError(f"cloud: got {type(cloud).__name__}, expected an Open3D PointCloud")
+        return cls._of_strangers(cloud.points, cloud.normals if cloud.has_normals() else None)
+
+    def to_open3d(self) -> Any:
+        """Return an `open3d.geometry.PointCloud` with the same points, and normals if all are
+        known; views are lost, which it cannot hold.
+        """
+        import open3d
+
+        cloud = open3d.geometry.PointCloud(open3d.utility.Vector3dVector(self.points))
+        if np.isfinite(self.normals).all():
+            cloud.normals = open3d.utility.Vector3dVector(self.normals)
+        return cloud
+
+    @classmethod
+    def _of_strangers(cls, points: Any, normals: Any | None) -> PointCloud:
+        """Return a cloud of which nobody said who saw it."""
+        points = np.array(points, np.float64).reshape(-1, 3)
+        bad = int((~np.isfinite(points).all(axis=1)).sum())
+        if bad:
+            raise InputError(f"cloud: {bad} of {len(points)} points hold nan or infinite numbers")
+        unknown = np.full(points.shape, np.nan)
+        normals = unknown if normals is None else np.array(normals, np.float64)
+        return cls(points, normals, np.full(len(points), UNKNOWN_VIEW, np.int32))
 
     def subset(self, chosen: ArrayLike) -> PointCloud:
         """Return some of the points, by index or mask."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 from os import PathLike
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -68,6 +69,64 @@ class Mesh:
         from backproject.io.meshes import write_mesh
 
         write_mesh(self, path)
+
+    @classmethod
+    def from_trimesh(cls, mesh: Any) -> Mesh:
+        """Return the mesh of a `trimesh.Trimesh`, or all of a `trimesh.Scene` in its world.
+
+        Raises:
+            InputError: another type, or a mesh that cannot be.
+
+        """
+        if hasattr(mesh, "geometry") and hasattr(mesh, "to_mesh"):
+            mesh = mesh.to_mesh()
+        if not hasattr(mesh, "faces") or not hasattr(mesh, "vertices"):
+            raise InputError(f"mesh: got {type(mesh).__name__}, expected a trimesh.Trimesh")
+        support = getattr(mesh, "vertex_attributes", {}).get("support")
+        return cls(
+            np.array(mesh.vertices, np.float64),
+            np.array(mesh.faces),
+            None if support is None else np.array(support, np.int32),
+        )
+
+    def to_trimesh(self) -> Any:
+        """Return a `trimesh.Trimesh` with the same vertices and faces, in their order; `support`
+        becomes a vertex attribute.
+        """
+        import trimesh
+
+        attributes: dict[str, Any] = {}
+        if self.support is not None:
+            attributes["support"] = self.support.copy()
+        return trimesh.Trimesh(
+            self.vertices.copy(), self.faces.copy(), vertex_attributes=attributes, process=False
+        )
+
+    @classmethod
+    def from_open3d(cls, mesh: Any) -> Mesh:
+        """Return the mesh of an `open3d.geometry.TriangleMesh`, or of Open3D's tensor one.
+
+        Raises:
+            InputError: another type, or a mesh that cannot be.
+
+        """
+        if hasattr(mesh, "to_legacy"):
+            mesh = mesh.to_legacy()
+        if not hasattr(mesh, "triangles") or not hasattr(mesh, "vertices"):
+            raise InputError(f"mesh: got {type(mesh).__name__}, expected an Open3D TriangleMesh")
+        faces = np.array(mesh.triangles, np.int32).reshape(-1, 3)
+        return cls(np.array(mesh.vertices, np.float64).reshape(-1, 3), faces)
+
+    def to_open3d(self) -> Any:
+        """Return an `open3d.geometry.TriangleMesh` with the same vertices and faces, in their
+        order; `support` is lost, which it cannot hold.
+        """
+        import open3d
+
+        return open3d.geometry.TriangleMesh(
+            open3d.utility.Vector3dVector(self.vertices),
+            open3d.utility.Vector3iVector(self.faces),
+        )
 
     @property
     def triangles(self) -> NDArray[np.float64]:

@@ -9,12 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backproject.errors import FileMissingError, FormatError
-from backproject.geometry.cloud import PointCloud
+from backproject.geometry.cloud import UNKNOWN_VIEW, PointCloud
 from backproject.io.atomic import atomic_file
 from backproject.io.ply import columns_of, read_ply, write_ply
-
-UNKNOWN_VIEW = -1
-"""The view index of points whose file does not say who saw them."""
 
 
 def read_cloud(path: str | PathLike[str]) -> PointCloud:
