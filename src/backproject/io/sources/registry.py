@@ -7,10 +7,16 @@ from pathlib import Path
 
 from backproject.errors import FileMissingError, FormatError
 from backproject.geometry.views import ViewSet
-from backproject.io.sources import nerf
+from backproject.io.sources import nerf, open3d, scannet, seven_scenes, tum
 from backproject.io.sources.source import Asked, Cameras, Source, views_of
 
-SOURCES: tuple[Source, ...] = (nerf.SOURCE,)
+SOURCES: tuple[Source, ...] = (
+    open3d.SOURCE,  # before transforms.json, which may be any JSON file
+    nerf.SOURCE,
+    tum.SOURCE,
+    seven_scenes.SOURCE,
+    scannet.SOURCE,
+)
 """In the order in which they are tried: the first that recognises a path reads it."""
 
 
