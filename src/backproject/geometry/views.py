@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from os import PathLike
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -103,6 +104,38 @@ class ViewSet:
         return cls(depth, rig)
 
     @classmethod
+    def from_open3d(
+        cls, cameras: Any, depth: Sequence[ArrayLike], *, per_unit: float | None = None
+    ) -> ViewSet:
+        """Return the views of Open3D's cameras and depth images, one for each.
+
+        `cameras` is a `PinholeCameraTrajectory` or a list of `PinholeCameraParameters`; their
+        extrinsic is world to camera, and their principal point counts from the first pixel's
+        centre. `depth` are arrays (H, W) or Open3D's images, planar: inf = empty, nan and 0 = not
+        measured. `per_unit` stored numbers make a scene unit (Open3D's `depth_scale`); by default
+        1000 of integers, and 1 of floats.
+
+        Raises:
+            InputError: not an image for each camera, other sizes, cameras that cannot be.
+
+        """
+        parameters = list(getattr(cameras, "parameters", cameras))
+        stored = _open3d_images(parameters, depth)
+        whole = all(image.dtype.kind in "iu" for image in stored)
+        per_unit = per_unit if per_unit is not None else 1000 if whole else 1
+        if not 0 < per_unit < np.inf:
+            raise InputError(f"per_unit: got {per_unit}, expected a number above 0")
+        numbers = np.stack(stored).astype(np.float64)
+        views = cls.from_arrays(
+            np.where(numbers == 0, np.nan, numbers / per_unit),
+            np.stack([np.asarray(camera.intrinsic.intrinsic_matrix) for camera in parameters]),
+            np.stack([np.asarray(camera.extrinsic) for camera in parameters]),
+            pose="world-to-camera",
+            pixel_center=0,
+        )
+        return replace(views, step=1 / per_unit if whole else 0.0)
+
+    @classmethod
     def load(cls, path: str | PathLike[str]) -> ViewSet:
         """Return the views of any source that can be read, each by its own conventions: a capture
         folder, or what docs/formats.md lists. See `io.sources.registry`.
@@ -157,3 +190,24 @@ class ViewSet:
         return replace(
             self, depth=self.depth * np.float32(scale), rig=rig, step=self.step * float(scale)
         )
+
+
+def _open3d_images(parameters: list[Any], depth: Sequence[ArrayLike]) -> list[NDArray[Any]]:
+    """Return the images as arrays (H, W), each of the size that its camera says."""
+    images = [np.asarray(image) for image in depth]
+    if len(parameters) != len(images) or not images:
+        raise InputError(
+            f"depth: got {len(images)} images for {len(parameters)} cameras, expected as many,"
+            " and at least one"
+        )
+    height, width = images[0].shape[:2] if images[0].ndim > 1 else (0, 0)
+    for k, (camera, image) in enumerate(zip(parameters, images, strict=True)):
+        said = camera.intrinsic.height, camera.intrinsic.width
+        if said != (height, width) or image.shape not in (said, (*said, 1)):
+            raise InputError(
+                f"depth: image {k} has shape {image.shape} and its camera (height, width) {said},"
+                f" expected {(height, width)} for both, as image 0"
+            )
+        if image.dtype.kind not in "fiu":
+            raise InputError(f"depth: image {k} holds {image.dtype}, expected numbers")
+    return [image.reshape(height, width) for image in images]
