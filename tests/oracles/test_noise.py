@@ -61,8 +61,8 @@ def gaussian(views):
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("worsen", [quantised, gaussian])
 def test_noise_is_averaged(shape, worsen):
-    """A pixel is off by 0.8 standard deviations in the mean. A quadric over 49 pixels leaves 0.3 of
-    a standard deviation, 0.25 in the mean, before views are averaged; so does the result.
+    """A pixel is off by 0.8 standard deviations in the mean. A quadric over 25 pixels leaves 0.43
+    of one, 0.35 in the mean; that two views see each place divides it by sqrt(2).
     """
     make, off = SHAPES[shape]
     views, sigma = worsen(make(FULL))
