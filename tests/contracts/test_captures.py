@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,9 +14,10 @@ from PIL import Image
 
 from backproject.errors import FileMissingError, FormatError, InputError, OutputError
 from backproject.geometry.rig import Rig
-from backproject.geometry.views import ViewSet
+from backproject.geometry.views import Assumption, ViewSet
 from backproject.io.atomic import atomic_file, atomic_folder
-from backproject.io.captures import read_capture, write_capture
+from backproject.io.captures import find_capture, read_capture, write_capture
+from backproject.io.sources.source import Asked, views_of
 
 DEPTH_FORMATS = ["npy", "exr", "png"]
 
@@ -139,8 +141,11 @@ BAD = {
     "frames no list": ({"frames": {"a": 1}}, "frames"),
     "frame no object": ({"frames": [1]}, "frames"),
     "no fl_x": ({"drop": ["fl_x"]}, "`fl_x` of frame 0 is missing"),
-    "no cy": ({"drop": ["cy"]}, "`cy` of frame 0 is missing"),
-    "no w": ({"drop": ["w"]}, "`w` of frame 0 is missing"),
+    "angle in words": ({"drop": ["fl_x"], "camera_angle_x": "wide"}, "`fl_x` of frame 0"),
+    "angle of nothing": ({"drop": ["fl_x"], "camera_angle_x": 0}, "focal"),
+    "angle of all": ({"drop": ["fl_x"], "camera_angle_x": 3.2}, "focal"),
+    "cy in words": ({"cy": "centre"}, "`cy` of frame 0 is 'centre'"),
+    "w null": ({"w": None}, "`w` of frame 0 is None"),
     "fl_y in words": ({"fl_y": "wide"}, "`fl_y` of frame 0 is 'wide'"),
     "fl_x null": ({"fl_x": None}, "`fl_x`"),
     "half a pixel": ({"w": 3.5}, "whole numbers"),
@@ -170,6 +175,11 @@ BAD = {
     "mirrored pose": (posed(np.diag([-1, 1, 1, 1])), "reflection"),
     "projective pose": (posed(np.eye(4) + np.eye(4, k=-3)), "last row"),
     "later version": ({"backproject": {"version": 2}}, "version"),
+    "odd step": ({"backproject": {"version": 1, "step": -1}}, "version"),
+    "nan step": ({"backproject": {"version": 1, "step": np.nan}}, "version"),
+    "odd assumptions": ({"backproject": {"version": 1, "assumptions": [{"about": 1}]}}, "version"),
+    "assumptions no list": ({"backproject": {"version": 1, "assumptions": "x"}}, "version"),
+    "no depth at all": ({"frames": [{"transform_matrix": np.eye(4).tolist()}]}, "without depth"),
     "odd record": ({"backproject": {"version": 1, "empty": "x"}}, "version"),
 }  # fmt: skip
 
@@ -184,6 +194,89 @@ def test_bad_captures_are_refused_in_one_line(name, tmp_path):
     assert str(tmp_path / "c") in message
     assert "expected" in message
     assert "\n" not in message
+
+
+def test_what_is_missing_of_intrinsics_is_filled_in_and_told(tmp_path):
+    keys = ["fl_x", "fl_y", "cx", "cy", "w", "h"]
+    views = read_capture(foreign(tmp_path / "c", drop=keys, camera_angle_x=np.pi / 2))
+    expected = np.array([[1.5, 0, 1.5], [0, 1.5, 1], [0, 0, 1]])
+    np.testing.assert_allclose(views.rig.intrinsics, [expected] * 2)
+    told = {each.about: each.taken for each in views.assumptions}
+    assert told["image size"] == "3 x 2"
+    assert told["focal length"] == "1.5 pixels"
+    assert told["principal point"] == "1.5, 1"
+
+
+def test_angles_of_view_may_differ_by_direction_and_frame(tmp_path):
+    angles = {"camera_angle_x": np.pi / 2, "camera_angle_y": 2 * np.arctan(0.5)}
+    folder = foreign(tmp_path / "c", drop=["fl_x", "fl_y"], frame={"fl_x": 7}, **angles)
+    focal = read_capture(folder).rig.intrinsics[:, (0, 1), (0, 1)]
+    np.testing.assert_allclose(focal, [(1.5, 2), (7, 2)])
+
+
+def test_a_path_without_suffix_means_the_one_depth_map_that_is_there(tmp_path):
+    folder = foreign(tmp_path / "c", frame={"depth_file_path": "./d1"})
+    np.testing.assert_array_equal(*read_capture(folder).depth)
+    np.save(folder / "d1.npy", np.ones((2, 3)))
+    with pytest.raises(FormatError, match=r"\.npy and \.png"):
+        read_capture(folder)
+
+
+@pytest.mark.parametrize("name", ["d7", "d7.5"])
+def test_a_path_without_suffix_to_nothing_is_refused(name, tmp_path):
+    folder = foreign(tmp_path / "c", frame={"depth_file_path": name})
+    with pytest.raises((FormatError, FileMissingError), match=rf"{name}.*expected|{name}.*frame 1"):
+        read_capture(folder)
+
+
+def test_splits_are_read_by_name(tmp_path):
+    folder = foreign(tmp_path / "c")
+    (folder / "transforms.json").rename(folder / "transforms_test.json")
+    views = read_capture(folder)
+    shutil.copy(folder / "transforms_test.json", folder / "transforms_train.json")
+    with pytest.raises(FormatError, match=r"transforms_test\.json, transforms_train\.json"):
+        read_capture(folder)
+    again = read_capture(folder / "transforms_train.json")
+    np.testing.assert_array_equal(again.depth, views.depth)
+
+
+NOTES = (Assumption("axes", "opengl", "so they say"), Assumption("ordér", "by\nnumber", ""))
+
+
+@pytest.mark.parametrize("depth_format", DEPTH_FORMATS)
+def test_what_was_told_and_how_coarse_depth_was_is_kept(depth_format, tmp_path):
+    views = replace(random_views(7), step=0.25, assumptions=NOTES)
+    write_capture(views, tmp_path / "c", depth_format=depth_format)
+    again = read_capture(tmp_path / "c")
+    assert again.assumptions == NOTES
+    hit = np.isfinite(views.depth)
+    rounded = 2 * np.abs(again.depth[hit] - views.depth[hit]).max()
+    # The quotient by the scale and back is off by a unit in the last place at most.
+    assert again.step == pytest.approx(0.25 + rounded, rel=1e-15, abs=0)
+    moved = views_of(find_capture(tmp_path / "c", scaled := Asked(depth_scale=0.5)), scaled)
+    assert moved.assumptions[:2] == NOTES
+    assert [each.because for each in moved.assumptions[2:]] == ["--depth-scale says so"]
+
+
+def test_the_interval_of_depth_does_not_grow_by_storing_it_again(tmp_path):
+    views = random_views(11)
+    steps = []
+    for name in "abc":
+        write_capture(views, tmp_path / name, depth_format="png")
+        views = read_capture(tmp_path / name)
+        steps.append(views.step)
+    # 40 at most in 65534 steps; what storing again adds is float32's rounding, 4e-6 at 40.
+    assert 0 < steps[0] <= 40 / 65534 + 4e-6
+    assert steps[2] <= steps[0] + 2 * 8e-6
+
+
+def test_captures_of_earlier_versions_are_read(tmp_path):
+    record = {"version": 1, "empty": 0, "not_measured": 65535}
+    views = read_capture(foreign(tmp_path / "c", backproject=record, depth_unit_scale_factor=0.5))
+    assert views.step == 0.5
+    assert np.isposinf(views.depth[:, 0, 0]).all()
+    assert np.isnan(views.depth[:, 1, 1]).all()
+    assert ("source", "transforms.json") in [(a.about, a.taken) for a in views.assumptions]
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "7", "null", "[" * 100_000, "\ufeff{}", '{"a": '])

@@ -9,26 +9,30 @@ What differs from this package's own conventions is converted here and nowhere e
 stored depth times `depth_unit_scale_factor` is in scene units. `cx`, `cy` are the same as ours:
 nerfstudio's pixel centres lie at +0.5 too.
 
-The key `backproject` is our own: it says which stored numbers stand for "empty" and "not measured".
-Without it the file is someone else's, and 0 is read as "not measured" (`DepthCode` says why).
+The key `backproject` is our own: it says which stored numbers stand for "empty" and "not measured",
+how coarse depth was when it was first read, and what was assumed then. Without it the file is
+someone else's, and 0 is read as "not measured" (`DepthCode` says why).
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from os import PathLike
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeGuard
 
 import numpy as np
 from numpy.typing import NDArray
 
 from backproject.errors import BackprojectError, FileMissingError, FormatError, InputError
 from backproject.geometry.rig import Rig
-from backproject.geometry.views import ViewSet
+from backproject.geometry.views import Assumption, ViewSet
 from backproject.io.atomic import atomic_folder
 from backproject.io.depth_images import (
+    DEPTH_FORMATS,
     WRITABLE_FORMATS,
     DepthCode,
     Stored,
@@ -36,13 +40,16 @@ from backproject.io.depth_images import (
     read_stored,
     write_depth_image,
 )
-from backproject.io.sources.source import FLIP, Asked, Found, views_of
+from backproject.io.sources.source import FLIP, Asked, Cameras, Found, views_of
 
 CAMERAS_FILE = "transforms.json"
 _DEPTH_FOLDER = "depth"
 _OWN_KEY = "backproject"
 _PINHOLES = ("OPENCV", "PINHOLE", "SIMPLE_PINHOLE")
 _DISTORTION = ("k1", "k2", "k3", "k4", "p1", "p2")
+_TOLD = ("about", "taken", "because")
+_CONVENTION = "nerfstudio's convention"
+_HEAD = 1 << 16
 _MILLIMETRES = 1e-3
 """nerfstudio's default for a missing `depth_unit_scale_factor`, whatever the depth's format."""
 
@@ -65,37 +72,76 @@ def find_capture(path: Path, asked: Asked) -> Found:
     """Return what a capture folder holds, or its transforms.json, before any conversion."""
     cameras_file = _cameras_file(path)
     frames, meta = _read_frames(cameras_file)
-    width, height = _image_size(frames, cameras_file)
     own = _own_part(meta, cameras_file)
-    files = [_depth_file(frame, k, cameras_file, asked) for k, frame in enumerate(frames)]
+    _refuse_without_depth(frames, cameras_file)
     scales = [_scale(frame, k, cameras_file) for k, frame in enumerate(frames)]
-    stored = [_read_depth(file, (height, width), cameras_file) for file in files]
+    files = [_depth_file(frame, k, cameras_file, asked) for k, frame in enumerate(frames)]
+    stored = [read_stored(file) for file in files]
+    sized = [_sized(frame, each.shape) for frame, each in zip(frames, stored, strict=True)]
+    shape = _image_shape(sized, cameras_file)
+    for file, each in zip(files, stored, strict=True):
+        _check_depth(file, each, shape, cameras_file)
     if len(set(scales)) > 1:  # one code for all: the others' numbers are brought to the first's
         stored = [each * (scale / scales[0]) for each, scale in zip(stored, scales, strict=True)]
     try:
         code = DepthCode(scales[0], own.get("empty"), own.get("not_measured", 0))
     except InputError as error:
         raise FormatError(f"{cameras_file}: frame 0: {error}") from error
-    because = "as written by this program" if meta.get(_OWN_KEY) else "nerfstudio's convention"
     return Found(
         source="transforms.json",
         stored=stored,
         files=files,
         cameras=cameras_file,
-        intrinsics=np.stack([_intrinsics(f, k, cameras_file) for k, f in enumerate(frames)]),
+        intrinsics=np.stack([_intrinsics(f, k, cameras_file) for k, f in enumerate(sized)]),
         poses=np.stack([_pose(f, k, cameras_file) for k, f in enumerate(frames)]),
         code=code,
         code_because="depth_unit_scale_factor"
         if "depth_unit_scale_factor" in frames[0]
         else "nerfstudio's default: millimetres",
         axes="opengl",
-        because=because,
+        because="as written by this program" if own else _CONVENTION,
+        assumptions=_told_of_intrinsics(frames[0], sized[0]),
+        stored_step=own["step"] / code.scale if own.get("step") is not None else None,
+        history=own.get("assumptions"),
+    )
+
+
+def find_cameras(path: Path, asked: Asked, shape: tuple[int, int]) -> Cameras:
+    """Return the cameras of a transforms.json, for depth images (H, W) that come without."""
+    del asked
+    file = _cameras_file(path)
+    frames, _ = _read_frames(file)
+    sized = [_sized(frame, shape) for frame in frames]
+    height, width = _image_shape(sized, file)
+    names = [frame.get("file_path") for frame in frames]
+    return Cameras(
+        file=file,
+        intrinsics=np.stack([_intrinsics(frame, k, file) for k, frame in enumerate(sized)]),
+        poses=np.stack([_pose(frame, k, file) for k, frame in enumerate(frames)]),
+        names=[str(name) for name in names] if all(names) else None,
+        sizes=[(width, height)] * len(frames),
+        axes="opengl",
+        because=_CONVENTION,
+        assumptions=_told_of_intrinsics(frames[0], sized[0]),
     )
 
 
 def is_capture(path: Path) -> bool:
-    """Tell whether a path is a capture folder or a transforms.json."""
-    return (path / CAMERAS_FILE).is_file() or (path.is_file() and path.suffix.lower() == ".json")
+    """Tell whether a path is a capture folder, or a JSON file with its cameras."""
+    if path.is_dir():
+        return bool(_camera_files(path))
+    if path.suffix.lower() != ".json" or not path.is_file():
+        return False
+    return path.name.startswith("transforms") or _has_frames(path)
+
+
+def tells_depth(path: Path) -> bool:
+    """Tell whether some frame of a capture names its depth map, or the file cannot be read."""
+    try:
+        frames, _ = _read_frames(_cameras_file(path))
+    except BackprojectError:
+        return True
+    return any("depth_file_path" in frame for frame in frames)
 
 
 def write_capture(
@@ -119,13 +165,16 @@ def write_capture(
         known = " ".join(suffix[1:] for suffix in WRITABLE_FORMATS)
         raise InputError(f"depth format: got `{depth_format}`, expected one of {known}")
     code = DepthCode() if format.holds_floats else _integer_code(views.depth)
+    # Rounding once more widens the interval in which the surface lies by its error to both sides.
+    step = views.step + (0 if format.holds_floats else 2 * _rounding_error(views.depth, code))
     digits = max(3, len(str(len(views) - 1)))
     names = [f"{_DEPTH_FOLDER}/{k:0{digits}d}.{depth_format}" for k in range(len(views))]
     with atomic_folder(path, replaceable=is_own_capture) as folder:
         (folder / _DEPTH_FOLDER).mkdir()
         for name, depth in zip(names, views.depth, strict=True):
             write_depth_image(depth, folder / name, code)
-        text = json.dumps(_to_json(views.rig, names, code), indent=2, allow_nan=False)
+        content = _to_json(views.rig, names, code, _own_record(code, step, views.assumptions))
+        text = json.dumps(content, indent=2, allow_nan=False)
         (folder / CAMERAS_FILE).write_text(text + "\n", "utf-8")
 
 
@@ -145,7 +194,30 @@ def _integer_code(depth: NDArray[np.float32]) -> DepthCode:
     return DepthCode.for_integers(float(farthest) or 1.0)
 
 
-def _to_json(rig: Rig, names: list[str], code: DepthCode) -> dict[str, Any]:
+def _rounding_error(depth: NDArray[np.float32], code: DepthCode) -> float:
+    """Return how far the stored depth (N, H, W) will be off at most."""
+    errors = [0.0]
+    for each in depth:
+        again = code.decode(code.encode(each, np.dtype(np.uint16)))
+        hit = np.isfinite(each)
+        errors.append(float(np.abs(again[hit] - each[hit]).max(initial=0)))
+    return max(errors)
+
+
+def _own_record(code: DepthCode, step: float, told: Sequence[Assumption]) -> dict[str, Any]:
+    """Return what the convention has no key for."""
+    return {
+        "version": 1,
+        "empty": code.empty,
+        "not_measured": code.not_measured,
+        "step": step,
+        **({"assumptions": [asdict(each) for each in told]} if told else {}),
+    }
+
+
+def _to_json(
+    rig: Rig, names: list[str], code: DepthCode, own_record: dict[str, Any]
+) -> dict[str, Any]:
     poses = rig.world_from_camera * FLIP
     numbers = [_intrinsics_to_json(matrix) for matrix in rig.intrinsics]
     shared = numbers[0] if all(each == numbers[0] for each in numbers) else {}
@@ -155,7 +227,7 @@ def _to_json(rig: Rig, names: list[str], code: DepthCode) -> dict[str, Any]:
         "h": rig.height,
         **shared,
         "depth_unit_scale_factor": code.scale,
-        _OWN_KEY: {"version": 1, "empty": code.empty, "not_measured": code.not_measured},
+        _OWN_KEY: own_record,
         "frames": [
             {
                 "depth_file_path": name,
@@ -173,12 +245,30 @@ def _intrinsics_to_json(matrix: NDArray[np.float64]) -> dict[str, float]:
 
 
 def _cameras_file(path: Path) -> Path:
-    file = path / CAMERAS_FILE if path.is_dir() else path
     if not path.exists():
         raise FileMissingError(f"{path}: no such capture, expected a folder with {CAMERAS_FILE}")
-    if not file.is_file():
+    files = _camera_files(path) if path.is_dir() else [path]
+    if not files:
         raise FileMissingError(f"{path}: folder without {CAMERAS_FILE}, expected a capture")
-    return file
+    if len(files) > 1:
+        names = ", ".join(file.name for file in files)
+        raise FormatError(f"{path}: holds {names}; expected one of them to be named as the capture")
+    return files[0]
+
+
+def _camera_files(folder: Path) -> list[Path]:
+    """Return the transforms.json of a folder, or those of its splits: transforms_train.json, ..."""
+    file = folder / CAMERAS_FILE
+    return [file] if file.is_file() else sorted(folder.glob("transforms_*.json"))
+
+
+def _has_frames(file: Path) -> bool:
+    """Tell whether a JSON file says `frames` near its start: the cameras come first there."""
+    try:
+        with file.open("rb") as stream:
+            return b'"frames"' in stream.read(_HEAD)
+    except OSError:
+        return False
 
 
 def _read_frames(file: Path) -> tuple[list[dict[str, Any]], dict[str, Any]]:
@@ -194,7 +284,53 @@ def _read_frames(file: Path) -> tuple[list[dict[str, Any]], dict[str, Any]]:
     return [{**shared, **frame} for frame in frames], meta
 
 
-def _image_size(frames: list[dict[str, Any]], file: Path) -> tuple[int, int]:
+def _refuse_without_depth(frames: list[dict[str, Any]], file: Path) -> None:
+    if not any("depth_file_path" in frame for frame in frames):
+        raise FormatError(
+            f"{file}: no `depth_file_path` in any of its {len(frames)} frames: these are cameras"
+            " without depth, expected a depth map for each; name them there, or put them in a"
+            " folder `depth` beside it"
+        )
+
+
+def _sized(frame: dict[str, Any], shape: tuple[int, ...]) -> dict[str, Any]:
+    """Return a frame with what is missing of its intrinsics: the image size is the depth map's
+    (H, W), the principal point its centre, and the focal length follows from the angle of view.
+    """
+    frame = {"w": shape[1], "h": shape[0], **frame}
+    for focal, angle, side in (
+        ("fl_x", "camera_angle_x", "w"),
+        ("fl_y", "camera_angle_y", "h"),
+    ):
+        if focal not in frame and _is_number(frame.get(angle)) and _is_number(frame[side]):
+            opening = _as_float(frame[angle])
+            possible = 0 < opening < math.pi
+            frame[focal] = _as_float(frame[side]) / 2 / math.tan(opening / 2) if possible else 0.0
+    if "fl_x" in frame:  # pixels are square where nothing else is said
+        frame.setdefault("fl_y", frame["fl_x"])
+    for centre, side in (("cx", "w"), ("cy", "h")):
+        if centre not in frame and _is_number(frame[side]):
+            frame[centre] = _as_float(frame[side]) / 2
+    return frame
+
+
+def _told_of_intrinsics(frame: Mapping[str, Any], sized: Mapping[str, Any]) -> list[Assumption]:
+    """Return what `_sized` took for granted."""
+    told = []
+    if "w" not in frame or "h" not in frame:
+        size = f"{sized['w']:g} x {sized['h']:g}"
+        told.append(Assumption("image size", size, "the depth map's: `w` and `h` are missing"))
+    if "fl_x" not in frame:
+        told.append(Assumption("focal length", f"{sized['fl_x']:g} pixels", "camera_angle_x"))
+    if "cx" not in frame or "cy" not in frame:
+        point = f"{sized['cx']:g}, {sized['cy']:g}"
+        because = "the image's centre: `cx` and `cy` are missing"
+        told.append(Assumption("principal point", point, because))
+    return told
+
+
+def _image_shape(frames: list[dict[str, Any]], file: Path) -> tuple[int, int]:
+    """Return the (height, width) that all frames tell."""
     for k, frame in enumerate(frames):
         _refuse_distortion(frame, k, file)
     sizes = {(_number(f, "w", k, file), _number(f, "h", k, file)) for k, f in enumerate(frames)}
@@ -208,7 +344,7 @@ def _image_size(frames: list[dict[str, Any]], file: Path) -> tuple[int, int]:
         raise FormatError(
             f"{file}: image size `w` x `h` is {width:g} x {height:g}, expected whole numbers from 1"
         )
-    return int(width), int(height)
+    return int(height), int(width)
 
 
 def _refuse_distortion(frame: Mapping[str, Any], k: int, file: Path) -> None:
@@ -245,13 +381,21 @@ def _pose(frame: Mapping[str, Any], k: int, file: Path) -> NDArray[np.float64]:
 
 def _number(frame: Mapping[str, Any], key: str, k: int, file: Path) -> float:
     value = frame.get(key)
-    if isinstance(value, bool) or not isinstance(value, int | float):
+    if not _is_number(value):
         found = f"is {value!r}" if key in frame else "is missing"
         raise FormatError(f"{file}: `{key}` of frame {k} {found}, expected a number")
+    return _as_float(value)
+
+
+def _as_float(value: float) -> float:
     try:
         return float(value)
-    except OverflowError:
-        return np.inf
+    except OverflowError:  # integers in JSON are of any size
+        return math.inf
+
+
+def _is_number(value: Any) -> TypeGuard[int | float]:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _own_part(meta: Mapping[str, Any], file: Path) -> dict[str, Any]:
@@ -260,13 +404,31 @@ def _own_part(meta: Mapping[str, Any], file: Path) -> dict[str, Any]:
     if own is None:
         return {}
     known = isinstance(own, dict) and own.get("version") == 1
-    special = {key: own.get(key) for key in ("empty", "not_measured")} if known else {}
-    if not known or not all(isinstance(v, int | float | None) for v in special.values()):
+    special = {key: own.get(key) for key in ("empty", "not_measured", "step")} if known else {}
+    sound = all(value is None or _is_number(value) for value in special.values())
+    step = special.get("step")
+    told = _told_before(own) if known else None
+    if not known or not sound or (step is not None and not 0 <= step < np.inf) or told is None:
         raise FormatError(
             f"{file}: `{_OWN_KEY}` is {str(own)[:60]}, expected version 1:"
             " it was written by a later version of this program, or damaged"
         )
-    return special
+    # Captures of earlier versions say nothing of it, and neither do views that were not read.
+    return {**special, "assumptions": told or None}
+
+
+def _told_before(own: Mapping[str, Any]) -> list[Assumption] | None:
+    """Return the assumptions that a capture of ours records, or None if they are none."""
+    records = own.get("assumptions", [])
+    if not isinstance(records, list):
+        return None
+    told = []
+    for record in records:
+        texts = [record.get(key) for key in _TOLD] if isinstance(record, dict) else []
+        if not texts or not all(isinstance(text, str) for text in texts):
+            return None
+        told.append(Assumption(*map(str, texts)))
+    return told
 
 
 def _scale(frame: Mapping[str, Any], k: int, file: Path) -> float:
@@ -275,20 +437,29 @@ def _scale(frame: Mapping[str, Any], k: int, file: Path) -> float:
     return _MILLIMETRES
 
 
-def _read_depth(image_file: Path, shape: tuple[int, int], file: Path) -> Stored:
-    stored = read_stored(image_file)
+def _check_depth(image_file: Path, stored: Stored, shape: tuple[int, int], file: Path) -> None:
     if stored.shape != shape:
         raise FormatError(
             f"{image_file}: got {stored.shape[1]} x {stored.shape[0]} pixels, expected"
             f" {shape[1]} x {shape[0]}, the `w` and `h` of {file.name}"
         )
-    return stored
 
 
 def _depth_file(frame: Mapping[str, Any], k: int, file: Path, asked: Asked) -> Path:
     name = frame.get("depth_file_path")
     if not isinstance(name, str) or not name:
         raise FormatError(f"{file}: frame {k} has no `depth_file_path`, expected its depth map")
+    _check_inside(name, k, file, asked)
+    if Path(name).suffix.lower() not in DEPTH_FORMATS:
+        name = _with_suffix(name, k, file.parent)
+        _check_inside(name, k, file, asked)
+    image_file = file.parent / name
+    if not image_file.is_file():
+        raise FileMissingError(f"{image_file}: no such file, the depth map of frame {k}")
+    return image_file
+
+
+def _check_inside(name: str, k: int, file: Path, asked: Asked) -> None:
     folder = file.parent.resolve()
     try:
         inside = (folder / name).resolve().is_relative_to(folder)
@@ -299,7 +470,16 @@ def _depth_file(frame: Mapping[str, Any], k: int, file: Path, asked: Asked) -> P
             f"{file}: frame {k} names {name[:100]!r}, which leaves the capture folder;"
             " expected a path inside it (--allow-outside follows it all the same)"
         )
-    depth_format(image_file := file.parent / name)
-    if not image_file.is_file():
-        raise FileMissingError(f"{image_file}: no such file, the depth map of frame {k}")
-    return image_file
+
+
+def _with_suffix(name: str, k: int, folder: Path) -> str:
+    """Return the one depth map that a path without suffix means, as NeRF's files write them."""
+    there = [suffix for suffix in DEPTH_FORMATS if (folder / (name + suffix)).is_file()]
+    if len(there) > 1:
+        raise FormatError(
+            f"{folder / name}: the depth map of frame {k} is there as {' and '.join(there)},"
+            " expected a path with the suffix of one"
+        )
+    if not there and Path(name).suffix:
+        depth_format(folder / name)  # says which suffixes are known
+    return name + "".join(there)

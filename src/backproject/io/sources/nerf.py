@@ -2,14 +2,28 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
+
 from backproject.io import captures
-from backproject.io.sources.source import Source
+from backproject.io.sources.depth_folder import has_images, read_folder
+from backproject.io.sources.source import Asked, Found, Source
+
+
+def _read(path: Path, asked: Asked) -> Found:
+    """Return what the frames name, or depth images beside frames that name none."""
+    folder = path if path.is_dir() else path.parent
+    if captures.tells_depth(path) or not has_images(folder):
+        return captures.find_capture(path, asked)
+    return read_folder(folder, replace(asked, camera_file=asked.camera_file or path))
+
 
 SOURCE = Source(
     name="transforms.json",
     files="a folder with transforms.json, or that file",
     what="nerfstudio's and NeRF's cameras with `depth_file_path`; this program's own captures",
     recognises=captures.is_capture,
-    read=captures.find_capture,
+    read=_read,
     write=lambda views, path: captures.write_capture(views, path),
+    cameras=captures.find_cameras,
 )
