@@ -75,7 +75,7 @@ def seen_part(mesh: Mesh) -> Mesh:
     layer.
     """
     assert mesh.support is not None
-    faces = mesh.faces[(mesh.support[mesh.faces] > 0).all(axis=1)]
+    faces = mesh.faces[mesh.seen_faces]
     piece = np.empty(len(mesh.vertices), np.int32)
     nets.find_pieces(faces, piece)
     faces = faces[

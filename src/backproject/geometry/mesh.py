@@ -181,6 +181,15 @@ class Mesh:
         once = bool((np.diff(forward) > 0).all())
         return once and bool(np.array_equal(forward, backward)) and bool((start != end).all())
 
+    @property
+    def seen_faces(self) -> NDArray[np.bool_]:
+        """Which faces (F,) some view saw: those whose three corners have support. All of them if
+        the mesh does not tell (`support` is None).
+        """
+        if self.support is None:
+            return np.ones(len(self.faces), np.bool_)
+        return np.asarray((self.support[self.faces] > 0).all(axis=1))
+
     def transformed(self, new_from_old: Similarity) -> Mesh:
         """Return the mesh in another frame."""
         return Mesh(new_from_old.apply(self.vertices), self.faces, self.support)

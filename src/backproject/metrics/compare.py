@@ -13,7 +13,7 @@ from backproject.geometry.transform import Similarity
 from backproject.geometry.views import ViewSet
 from backproject.metrics.sampling import sample_surface
 from backproject.metrics.scores import FScore, Scores
-from backproject.metrics.visibility import inferred_fraction, seen_by, seen_faces, shown_by
+from backproject.metrics.visibility import inferred_fraction, seen_by, shown_by
 from backproject.progress import Progress, silent
 
 TAUS = (0.001, 0.0025, 0.005)
@@ -147,7 +147,7 @@ def _told_apart(
     or None, None if nothing tells.
     """
     if mesh.support is not None:
-        return seen_faces(mesh)[probe.face], inferred_fraction(mesh)
+        return mesh.seen_faces[probe.face], inferred_fraction(mesh)
     if views is not None:
         shown = shown_by(probe.points[: probe.samples], probe.normals, views, threads=threads)
         return shown, float((~shown).mean())
@@ -174,7 +174,7 @@ def _nearest(
     points: NDArray[np.float64], mesh: Mesh
 ) -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.float64]]:
     """Return squared distances (P,), nearest faces (P,) and the nearest points on them (P, 3)."""
-    import igl  # imported here: nothing else of the package needs it
+    import igl  # imported here: it takes a while, and not all need it
 
     squared, face, nearest = igl.point_mesh_squared_distance(
         np.ascontiguousarray(points), mesh.vertices, mesh.faces.astype(np.int64)

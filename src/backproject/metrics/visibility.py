@@ -69,16 +69,6 @@ def _moved(views: ViewSet, footprints: float) -> ViewSet:
     return ViewSet(views.depth * (1 + footprints / focal[:, None, None]), views.rig)
 
 
-def seen_faces(mesh: Mesh) -> NDArray[np.bool_]:
-    """Return which faces (F,) of a fused mesh were seen: some view supports each corner.
-
-    All of them if the mesh does not tell (`support` is None).
-    """
-    if mesh.support is None:
-        return np.ones(len(mesh.faces), np.bool_)
-    return np.asarray((mesh.support[mesh.faces] > 0).all(axis=1))
-
-
 def inferred_fraction(mesh: Mesh) -> float:
     """Return the share of a fused mesh's area that no view saw, from 0 to 1."""
-    return float(mesh.face_areas[~seen_faces(mesh)].sum() / mesh.face_areas.sum())
+    return float(mesh.face_areas[~mesh.seen_faces].sum() / mesh.face_areas.sum())

@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 
 from backproject.geometry.mesh import Mesh
 from backproject.geometry.rig import Camera, Rig
-from backproject.metrics.visibility import seen_faces
 from backproject.rendering.render import render
 
 OVERSAMPLING = 2
@@ -74,7 +73,7 @@ def inferred_points(
 
     The two sides of a sheet can lie on one another: that one counts which faces the rig's camera.
     """
-    seen = seen_faces(mesh)
+    seen = mesh.seen_faces
     if seen.all():
         return np.zeros(len(surface.light), np.bool_)
     toward = rig[0].center_world - mesh.triangles[:, 0]
