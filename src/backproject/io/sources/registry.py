@@ -7,15 +7,17 @@ from pathlib import Path
 
 from backproject.errors import FileMissingError, FormatError
 from backproject.geometry.views import ViewSet
-from backproject.io.sources import nerf, open3d, scannet, seven_scenes, tum
+from backproject.io.sources import colmap, depth_folder, nerf, open3d, scannet, seven_scenes, tum
 from backproject.io.sources.source import Asked, Cameras, Source, views_of
 
 SOURCES: tuple[Source, ...] = (
     open3d.SOURCE,  # before transforms.json, which may be any JSON file
     nerf.SOURCE,
+    colmap.SOURCE,
     tum.SOURCE,
     seven_scenes.SOURCE,
     scannet.SOURCE,
+    depth_folder.SOURCE,
 )
 """In the order in which they are tried: the first that recognises a path reads it."""
 
