@@ -128,19 +128,22 @@ def path_inside(folder: Path, name: str, file: Path, asked: Asked) -> Path:
     """Return the path that a file names, relative to a folder.
 
     Raises:
-        FormatError: it leaves the folder, and that was not asked for.
+        FormatError: no path, or one that leaves the folder, and that was not asked for.
 
     """
+    place = folder / name
     try:
-        inside = (folder / name).resolve().is_relative_to(folder.resolve())
-    except (OSError, ValueError, RuntimeError):
-        inside = False
+        inside = place.resolve().is_relative_to(folder.resolve())
+        place.is_file()  # names that the system refuses show here
+    except (OSError, ValueError, RuntimeError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise FormatError(f"{file}: names {name[:100]!r}, which is no path ({reason})") from error
     if not inside and not asked.allow_outside:
         raise FormatError(
             f"{file}: names {name[:100]!r}, which leaves its folder; expected a path inside it"
             " (--allow-outside follows it all the same)"
         )
-    return folder / name
+    return place
 
 
 def read_text(file: Path) -> str:

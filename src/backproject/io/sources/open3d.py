@@ -49,7 +49,8 @@ _PER_UNIT = 1000
 _BECAUSE = "Open3D's convention: OpenCV's axes, whole numbers at pixel centres"
 _NAME, _INTRINSIC = "trajectory", "intrinsic"
 _LOG, _JSON, _CAMERA = "trajectory log", "PinholeCameraTrajectory", "PinholeCameraParameters"
-_HEAD = 1 << 16
+_JSON_HEAD, _LOG_HEAD = 1 << 16, 1 << 12
+"""How many bytes are looked at to tell what a file is."""
 
 
 @dataclass(frozen=True)
@@ -276,8 +277,13 @@ def _read_log(file: Path) -> NDArray[np.float64]:
 
 
 def _trajectories(folder: Path) -> list[Path]:
-    suffixes = (".log", ".txt", ".json")
-    files = [file for file in folder.iterdir() if file.suffix.lower() in suffixes]
+    """Return logs and trajectories in JSON; of text files only those that are called `traj`."""
+    files = [
+        file
+        for file in folder.iterdir()
+        if file.suffix.lower() in (".log", ".json")
+        or (file.suffix.lower() == ".txt" and "traj" in file.name.lower())
+    ]
     return natural_order(file for file in files if _kind(file) in (_LOG, _JSON))[0]
 
 
@@ -295,9 +301,10 @@ def _kind(file: Path) -> str | None:
     """Return what of Open3D's a file is, by its first bytes."""
     if not file.is_file():
         return None
+    is_json = file.suffix.lower() == ".json"
     with file.open("rb") as stream:
-        head = stream.read(_HEAD).decode("utf-8", "replace")
-    if file.suffix.lower() != ".json":
+        head = stream.read(_JSON_HEAD if is_json else _LOG_HEAD).decode("utf-8", "replace")
+    if not is_json:
         lines = [line.split() for line in head.splitlines() if line.strip()][:5]
         whole = all(word.lstrip("-").isdigit() for words in lines[:1] for word in words)
         return _LOG if whole and [len(words) for words in lines] == [3, 4, 4, 4, 4] else None
