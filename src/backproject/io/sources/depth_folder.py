@@ -16,7 +16,7 @@ DEPTH_FOLDERS = ("depth", "depths", "depth_maps", "stereo/depth_maps")
 """Where depth images lie, if not in the folder itself."""
 _CAMERA_NAMES = ("transforms.json", "cameras.npz", "camPosList.txt")
 _NO_IMAGES = (".npz", ".txt")
-"""Suffixes of depth images that camera files have too: such a folder is not recognised by them."""
+"""Suffixes of depth images that camera files and notes have too: here they are no images."""
 
 
 def has_images(path: Path) -> bool:
@@ -29,7 +29,7 @@ def read_folder(path: Path, asked: Asked) -> Found:
     folder = _image_folder(path)
     camera_file = asked.camera_file or _camera_file(path)
     assert folder is not None
-    files, notes = depth_files(folder, named=lambda name: folder / name != camera_file)
+    files, notes = depth_files(folder, named=_is_image_name)
     stored = [read_stored(file) for file in files]
     because = because_of(stored, files, asked)
     cameras = cameras_of(camera_file, asked, stored[0].shape)
@@ -99,7 +99,11 @@ def _image_folder(path: Path) -> Path | None:
 
 
 def _is_image(file: Path) -> bool:
-    return file.suffix.lower() in set(DEPTH_FORMATS) - set(_NO_IMAGES) and file.is_file()
+    return _is_image_name(file.name) and file.is_file()
+
+
+def _is_image_name(name: str) -> bool:
+    return Path(name).suffix.lower() in set(DEPTH_FORMATS) - set(_NO_IMAGES)
 
 
 def _camera_file(path: Path) -> Path:

@@ -7,13 +7,23 @@ from pathlib import Path
 
 from backproject.errors import FileMissingError, FormatError
 from backproject.geometry.views import ViewSet
-from backproject.io.sources import colmap, depth_folder, nerf, open3d, scannet, seven_scenes, tum
+from backproject.io.sources import (
+    arrays,
+    colmap,
+    depth_folder,
+    nerf,
+    open3d,
+    scannet,
+    seven_scenes,
+    tum,
+)
 from backproject.io.sources.source import Asked, Cameras, Source, views_of
 
 SOURCES: tuple[Source, ...] = (
     open3d.SOURCE,  # before transforms.json, which may be any JSON file
     nerf.SOURCE,
     colmap.SOURCE,
+    arrays.SOURCE,
     tum.SOURCE,
     seven_scenes.SOURCE,
     scannet.SOURCE,
