@@ -97,7 +97,7 @@ class Mesh:
 
         attributes: dict[str, Any] = {}
         if self.support is not None:
-            attributes["support"] = self.support.copy()
+            attributes["support"] = self.support.astype(np.uint32)  # GLB holds no int32
         return trimesh.Trimesh(
             self.vertices.copy(), self.faces.copy(), vertex_attributes=attributes, process=False
         )

@@ -115,18 +115,19 @@ class DepthCode:
 
     def decode(self, stored: Stored) -> NDArray[np.float32]:
         """Return depth of stored numbers, float32; exactly the numbers if the scale is 1."""
-        # float64 beyond float32's range becomes inf, and is further than anything measured.
-        with np.errstate(over="ignore"):
+        # float64 beyond float32's range becomes inf, and is further than anything measured; the
+        # nan of damaged files may be a signalling one.
+        with np.errstate(over="ignore", invalid="ignore"):
             depth = stored.astype(np.float32)
             if self.scale != 1 or self.base:
                 depth = (stored * np.float64(self.scale) + self.base).astype(np.float32)
-        if self.not_measured is not None:
-            depth[np.isin(stored, self.not_measured)] = np.nan
-        if self.empty is not None:
-            empty = stored == self.empty
-            if self.tolerance:
-                empty = np.abs(stored - np.float64(self.empty)) <= self.tolerance
-            depth[empty] = np.inf
+            if self.not_measured is not None:
+                depth[np.isin(stored, self.not_measured)] = np.nan
+            if self.empty is not None:
+                empty = stored == self.empty
+                if self.tolerance:
+                    empty = np.abs(stored - np.float64(self.empty)) <= self.tolerance
+                depth[empty] = np.inf
         return depth
 
     def encode(self, depth: NDArray[np.float32], dtype: np.dtype[Any]) -> Stored:
