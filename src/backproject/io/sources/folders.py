@@ -212,8 +212,9 @@ def read_json(file: Path) -> Any:
         FormatError: not JSON.
 
     """
+    text = read_text(file)
     try:
-        return json.loads(read_text(file))
+        return json.loads(text)
     except (ValueError, RecursionError) as error:
         raise FormatError(f"{file}: not valid JSON ({error})") from error
 
