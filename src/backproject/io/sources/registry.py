@@ -9,6 +9,7 @@ from backproject.errors import FileMissingError, FormatError
 from backproject.geometry.views import ViewSet
 from backproject.io.sources import (
     arrays,
+    blenderproc,
     colmap,
     depth_folder,
     nerf,
@@ -24,6 +25,7 @@ SOURCES: tuple[Source, ...] = (
     nerf.SOURCE,
     colmap.SOURCE,
     arrays.SOURCE,
+    blenderproc.SOURCE,
     tum.SOURCE,
     seven_scenes.SOURCE,
     scannet.SOURCE,
