@@ -455,7 +455,7 @@ def _depth_file(frame: Mapping[str, Any], k: int, file: Path, asked: Asked) -> P
         _check_inside(name, k, file, asked)
     image_file = file.parent / name
     if not image_file.is_file():
-        raise FileMissingError(f"{image_file}: no such file, the depth map of frame {k}")
+        raise FileMissingError(f"{image_file}: no such file, expected the depth map of frame {k}")
     return image_file
 
 
