@@ -1,4 +1,6 @@
-"""Solids made by turning a profile about the y axis, cavities, and meshes with holes."""
+"""Solids made by turning a profile about the y axis, boxes, thin parts, cavities, and meshes with
+holes.
+"""
 
 from __future__ import annotations
 
@@ -16,6 +18,14 @@ HOLES = 3
 """How many balls are cut out of a mesh."""
 HOLE_RADII = (0.01, 0.05)
 """Radii of the balls are drawn from between these, in diameters."""
+BOX = (0.7, 0.5, 0.4)
+"""Sides of the box."""
+DRILL = 0.12
+"""Radius of the hole through the drilled box."""
+WIRE = 0.0026
+"""Radius of the wire: half the footprint of a pixel, of images of 224 pixels."""
+TILT = (0.5, -0.3, 0.9)
+"""Angles about the three axes, in radians."""
 BASE = 0.12
 """The base is what lies so near to the lowest point, in diameters."""
 
@@ -38,11 +48,17 @@ def revolved(profile: NDArray[np.float64], *, sides: int = 256) -> bp.Mesh:
     The surface faces to the right of the profile's way: a solid's profile runs up its outside. It
     is closed if the profile starts and ends on the axis, or where it started.
     """
-    angle = 2 * np.pi * np.arange(sides) / sides
     radius, height = profile.T[..., None]
-    corners = [radius * np.cos(angle), np.broadcast_to(height, (len(profile), sides))]
+    return _rings(np.broadcast_to(radius, (len(profile), sides)), height)
+
+
+def _rings(radius: NDArray[np.float64], height: NDArray[np.float64]) -> bp.Mesh:
+    """Return rings of `radius` (P, sides) about the y axis at a `height` (P, 1), joined in turn."""
+    count, sides = radius.shape
+    angle = 2 * np.pi * np.arange(sides) / sides
+    corners = [radius * np.cos(angle), np.broadcast_to(height, (count, sides))]
     vertices = np.stack([*corners, -radius * np.sin(angle)], axis=-1).reshape(-1, 3)
-    ring, side = (x.ravel() for x in np.mgrid[: len(profile) - 1, :sides])
+    ring, side = (x.ravel() for x in np.mgrid[: count - 1, :sides])
     beside = (side + 1) % sides
     a, b = ring * sides + side, ring * sides + beside
     c, d = b + sides, a + sides
@@ -81,6 +97,51 @@ def torus() -> bp.Mesh:
 def cylinder() -> bp.Mesh:
     """Return a cylinder with flat ends, as high as it is wide."""
     return revolved(polyline((0, -0.35), (0.35, -0.35), (0.35, 0.35), (0, 0.35)))
+
+
+def box() -> bp.Mesh:
+    """Return a box of 12 triangles, turned so that its sides follow neither grid nor cameras."""
+    from trimesh.creation import box
+
+    made = box(BOX)
+    return tilted(bp.Mesh(made.vertices, made.faces))
+
+
+def drilled_box(*, sides: int = 256) -> bp.Mesh:
+    """Return the box with a round hole through it, whose wall has so many `sides`.
+
+    The mesh is the shape itself: all faces are flat. `sides` is a multiple of 8.
+    """
+    angle = 2 * np.pi * np.arange(sides) / sides
+    # A square first, whose corners lie at even angles; then its outside is stretched to the box.
+    wide, high, deep = BOX
+    hole = np.full(sides, DRILL)
+    outside = 0.5 / np.maximum(np.abs(np.cos(angle)), np.abs(np.sin(angle)))
+    radius = np.stack([hole, outside, outside, hole, hole])
+    height = high / 2 * np.array([-1.0, -1, 1, 1, -1])[:, None]
+    mesh = _rings(radius, height)
+    outer = np.abs(mesh.vertices[:, [0, 2]]).max(axis=1) > 0.5 - 1e-9
+    stretch = np.where(outer[:, None], (wide, 1.0, deep), 1.0)
+    return tilted(bp.Mesh(mesh.vertices * stretch, mesh.faces))
+
+
+def square() -> bp.Mesh:
+    """Return a square without thickness."""
+    corners = 0.35 * np.array([(-1, -1, 0), (1, -1, 0), (1, 1, 0), (-1, 1, 0)])
+    return tilted(bp.Mesh(corners, np.array([(0, 1, 2), (0, 2, 3)])))
+
+
+def wire() -> bp.Mesh:
+    """Return a straight wire as thick as a pixel is wide."""
+    profile = polyline((0, -0.5), (WIRE, -0.5), (WIRE, 0.5), (0, 0.5))
+    return tilted(revolved(profile, sides=32))
+
+
+def tilted(mesh: bp.Mesh) -> bp.Mesh:
+    """Return a mesh turned about all three axes."""
+    from scipy.spatial.transform import Rotation
+
+    return mesh.transformed(bp.Similarity(1, Rotation.from_euler("xyz", TILT).as_matrix()))
 
 
 def bowl() -> Cavity:
