@@ -7,6 +7,7 @@ from pathlib import Path
 
 from backproject.io import captures
 from backproject.io.sources.depth_folder import has_images, read_folder
+from backproject.io.sources.folders import quietly
 from backproject.io.sources.source import Asked, Found, Source
 
 
@@ -22,7 +23,7 @@ SOURCE = Source(
     name="transforms.json",
     files="a folder with transforms.json, or that file",
     what="nerfstudio's and NeRF's cameras with `depth_file_path`; this program's own captures",
-    recognises=captures.is_capture,
+    recognises=quietly(captures.is_capture),
     read=_read,
     write=lambda views, path: captures.write_capture(views, path),
     cameras=captures.find_cameras,
