@@ -340,7 +340,7 @@ def _known_table(rows: list[Row]) -> Grid:
             scores = result["scores"]
             body.append([
                 row["mesh"], name, f"{scores['chamfer']:.2e}", f"{result['away']:.2e}",
-                f"{scores['hausdorff']:.4f}", f"{scores['normal_consistency']:.5f}",
+                f"{scores['hausdorff']:.1e}", f"{scores['normal_consistency']:.5f}",
                 f"{scores['signed_bias'] / scores['chamfer']:+.3f}", f"{of.f_score(result):.4f}",
                 f"{result['seconds']:.2f}",
             ])  # fmt: skip
