@@ -83,11 +83,12 @@ def _files(path: Path) -> list[Path]:
 
 
 def _recognises(path: Path) -> bool:
-    files = _files(path)
-    if not files:
-        return False
-    with files[0].open("rb") as stream:
-        return stream.read(len(_MAGIC)) == _MAGIC
+    return any(_starts(file) == _MAGIC for file in _files(path))
+
+
+def _starts(file: Path) -> bytes:
+    with file.open("rb") as stream:
+        return stream.read(len(_MAGIC))
 
 
 def _read(path: Path, asked: Asked) -> Found:
