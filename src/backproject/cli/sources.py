@@ -74,9 +74,11 @@ class Formats(Common):
 
     def work(self, report: Reporter) -> None:
         """Print the table."""
-        rows = [("name", "files", "written too")]
-        rows += [(each.name, each.files, "yes" if each.write else "") for each in SOURCES]
-        report.table("sources", rows)
+        report.say("sources (* can be written too, with `convert --to`)")
+        for source in SOURCES:
+            report.say(f"  {source.name}{' *' if source.write else ''}")
+            report.say(f"      {source.files}")
+            report.say(f"      {source.what}")
         images = [(suffix, each.name) for suffix, each in DEPTH_FORMATS.items()]
         report.table("depth images", images)
 

@@ -143,7 +143,7 @@ def _in_order_of(
 
 
 SOURCE = Source(
-    name="depth images",
+    name="depth-images",
     files="a folder of depth images, with --camera-file, or "
     + " or ".join(_CAMERA_NAMES)
     + " beside them",

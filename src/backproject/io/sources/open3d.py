@@ -316,7 +316,7 @@ def _kind(file: Path) -> str | None:
 
 
 SOURCE = Source(
-    name="Open3D",
+    name="open3d",
     files="trajectory.log, or JSON of cameras, beside depth/",
     what="poses with intrinsic.json (PinholeCameraIntrinsic), PinholeCameraTrajectory,"
     " PinholeCameraParameters of each view; depth in millimetres, or floats",

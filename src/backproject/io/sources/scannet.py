@@ -76,7 +76,7 @@ def _intrinsics(folder: Path, size: Size, asked: Asked) -> tuple[NDArray[np.floa
 
 
 SOURCE = Source(
-    name="ScanNet",
+    name="scannet",
     files="a folder with depth/*.png, pose/*.txt and intrinsic/intrinsic_depth.txt",
     what="depth in millimetres; frames whose pose was lost are dropped",
     recognises=folders.quietly(recognises),

@@ -79,7 +79,7 @@ def _intrinsics(folder: Path, size: Size, asked: Asked) -> tuple[NDArray[np.floa
 
 
 SOURCE = Source(
-    name="7-Scenes",
+    name="7-scenes",
     files="a folder with frame-*.depth.png and frame-*.pose.txt",
     what="depth in millimetres, 65535 and 0 not measured; camera-intrinsics.txt, or focal 585 at"
     " (320, 240)",

@@ -219,7 +219,7 @@ def _intrinsics(folder: Path, size: Size, asked: Asked) -> tuple[NDArray[np.floa
 
 
 SOURCE = Source(
-    name="TUM RGB-D",
+    name="tum",
     files="a folder with groundtruth.txt, depth.txt and depth/*.png",
     what="poses and images by time; depth in 1/5000 m; intrinsics from calibration.txt (ETH3D) or"
     " by freiburg1, 2 or 3 in the name",
