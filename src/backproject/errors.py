@@ -13,7 +13,16 @@ do.
 
 
 class BackprojectError(Exception):
-    """Base of every error that this package raises on purpose."""
+    """Base of every error that this package raises on purpose.
+
+    Its message is one line: what a file's names hold beside printable characters is escaped.
+    """
+
+    def __str__(self) -> str:
+        return "".join(
+            each if each.isprintable() else each.encode("unicode_escape").decode("ascii")
+            for each in super().__str__()
+        )
 
 
 class InputError(BackprojectError, ValueError):

@@ -344,3 +344,12 @@ def test_bad_meshes_are_refused(name, tmp_path, monkeypatch, capsys):
         assert_one_line(err, name)
         assert out == ""
     assert content(tmp_path) == before
+
+
+def test_names_in_files_cannot_break_the_line(here, capsys):
+    name = "a\n\x1b[2Jb\udcff.png"
+    frame(5, depth_file_path=name)(here / "capture")
+    assert main(["info", "capture"]) == 1
+    (said,) = capsys.readouterr().err.splitlines()
+    assert said.isprintable()
+    assert r"a\n\x1b[2Jb\udcff.png" in said

@@ -7,6 +7,7 @@ exchanged for numbers that are dangerous. Draws are seeded, so that a failure co
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import time
@@ -18,10 +19,13 @@ import pytest
 import tifffile
 from frames import save_png, save_text, steps
 from PIL import Image
+from test_source_colmap import write_maps, write_model
+from test_source_open3d import by_hand as open3d_by_hand
 from trimesh.exchange.gltf import export_gltf
 
 import backproject as bp
 from backproject.errors import BackprojectError
+from backproject.io import sources
 from backproject.io.clouds import read_cloud, write_cloud
 from backproject.io.depth_images import DEPTH_FORMATS, WRITABLE_FORMATS, DepthCode, read_stored
 from backproject.io.depth_images import write_depth_image as write_depth
@@ -30,7 +34,7 @@ from backproject.io.rigs import read_camera_list, write_camera_list
 from backproject.io.sources.registry import SOURCES, read_views, recognise
 from backproject.io.sources.source import Asked
 
-DRAWS = 60
+DRAWS = 100
 """Of each kind of file: some 20 s for all of them."""
 SECONDS = 2.0
 """Of processor time for a file of some kilobytes: a reader that takes it hangs."""
@@ -223,22 +227,51 @@ def depth_images(views, path):
         np.save(path / f"{k}.npy", depth)
 
 
-EXAMPLES = {"7-Scenes": seven_scenes, "ScanNet": scannet, "depth images": depth_images}
-"""Writers `(views, path)` of an example of a source that this package cannot write."""
-FILES = {"npz": "whole.npz"}
+def colmap_binary(views, path):
+    write_model(views, path / "sparse", "bin")
+    write_maps(views, path / "stereo" / "depth_maps")
+
+
+def blenderproc(views, path):
+    h5py = pytest.importorskip("h5py")
+    path.mkdir()
+    for k, pose in enumerate(views.rig.world_from_camera):
+        state = {"cam2world_matrix": pose.tolist(), "cam_K": views.rig.intrinsics[k].tolist()}
+        with h5py.File(path / f"{k}.hdf5", "w") as file:
+            file.create_dataset("depth", data=views.depth[k], compression="gzip")
+            file.create_dataset("campose", data=np.bytes_(json.dumps([state])))
+
+
+def open3d_json(views, path):
+    open3d_by_hand(views, path, as_json=True)
+
+
+EXAMPLES = {each.name: (each, each.write) for each in SOURCES if each.write} | {
+    "7-Scenes": (sources.seven_scenes.SOURCE, seven_scenes),
+    "ScanNet": (sources.scannet.SOURCE, scannet),
+    "depth images": (sources.depth_folder.SOURCE, depth_images),
+    "COLMAP, binary": (sources.colmap.SOURCE, colmap_binary),
+    "BlenderProc": (sources.blenderproc.SOURCE, blenderproc),
+    "Open3D, JSON": (sources.open3d.SOURCE, open3d_json),
+}
+"""Sources, and writers `(views, path)` of examples of them."""
+ONE_FILE = {sources.arrays.SOURCE: "whole.npz"}
 """The names of sources that are one file."""
-ASKED = {"depth images": Asked(fov=43)}
+ASKED = {sources.depth_folder.SOURCE: Asked(fov=43)}
 """What must be said to read an example."""
 
 
-@pytest.mark.parametrize("source", SOURCES, ids=lambda source: source.name)
-def test_damaged_sources(source, tmp_path):
-    write = EXAMPLES.get(source.name, source.write)
-    assert write, f"{source.name} has no example here: add its writer to EXAMPLES"
-    whole = tmp_path / FILES.get(source.name, "whole")
+def test_every_source_has_an_example():
+    assert {source.name for source, _ in EXAMPLES.values()} == {source.name for source in SOURCES}
+
+
+@pytest.mark.parametrize("example", EXAMPLES)
+def test_damaged_sources(example, tmp_path):
+    source, write = EXAMPLES[example]
+    whole = tmp_path / ONE_FILE.get(source, "whole")
     write(some_views(), whole)
     assert recognise(whole) is source
-    asked = ASKED.get(source.name, Asked())
+    asked = ASKED.get(source, Asked())
     read_views(whole, asked)
 
     def read(path):  # every kind is asked whether it is one, not only up to the first that says yes
