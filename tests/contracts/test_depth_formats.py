@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+import tracemalloc
 import zipfile
 import zlib
 from pathlib import Path
@@ -341,6 +342,47 @@ def test_images_beyond_the_limit_are_refused_before_they_are_read(name, tmp_path
         monkeypatch.setattr(module, "MOST_PIXELS", 64 * 64 - 1)
     with pytest.raises(FormatError, match="claims 64 x 64"):
         read_stored(tmp_path / name)
+
+
+GIANT = 60_000
+CLAIMS = {
+    "a.png": (save_png, lambda w, h: struct.pack(">II", w, h)),
+    "a.jpg": (save_png, lambda w, h: struct.pack(">HH", h, w)),
+    "a.exr": (lambda a: save_exr(Z=a.astype("f2")), lambda w, h: struct.pack("<II", w - 1, h - 1)),
+    "a.pfm": (save_pfm, lambda w, h: f"{w} {h}\n".encode()),
+}
+
+
+@pytest.mark.parametrize("name", CLAIMS)
+def test_false_claims_to_be_gigantic_cost_nothing(name, tmp_path):
+    save, size = CLAIMS[name]
+    path = tmp_path / name
+    save(np.zeros((61, 67), np.uint8))(path)
+    content = path.read_bytes()
+    claimed = content.replace(size(67, 61), size(GIANT, GIANT))
+    assert claimed != content
+    path.write_bytes(with_checksum(claimed) if name == "a.png" else claimed)
+    tracemalloc.start()
+    try:
+        with pytest.raises(FormatError, match=name):
+            read_stored(path)
+        assert tracemalloc.get_traced_memory()[1] < 2**24  # what importing a library takes
+    finally:
+        tracemalloc.stop()
+
+
+def with_checksum(content):
+    """A PNG whose header's checksum is that of its header."""
+    return content[:29] + struct.pack(">I", zlib.crc32(content[12:29])) + content[33:]
+
+
+def test_tiff_s_false_claim_is_refused(tmp_path):
+    save_tif(np.zeros((61, 67), np.uint8), compression="zlib")(tmp_path / "a.tif")
+    with tifffile.TiffFile(tmp_path / "a.tif", mode="r+b") as file:
+        for tag in ("ImageWidth", "ImageLength"):
+            file.pages.first.tags[tag].overwrite(GIANT)
+    with pytest.raises(FormatError, match="claims 60000 x 60000"):
+        read_stored(tmp_path / "a.tif")
 
 
 def test_a_window_of_an_image_is_refused(tmp_path):
