@@ -68,7 +68,7 @@ def close(solid: Solid, evidence: Evidence | None, *, threads: int) -> None:
         graph = _Graph.of(solid, found, threads)
     free = _minimum_cut(found, graph)
     parallel.run(
-        regions.settle_regions, len(solid.blocks), found.region, found.first, free, solid.state,
+        regions.settle_regions, len(solid.blocks), found.first, found.regions, free, solid.state,
         threads=threads,
     )  # fmt: skip
     chosen = found.node_of >= 0
@@ -80,14 +80,16 @@ def close(solid: Solid, evidence: Evidence | None, *, threads: int) -> None:
 class _Regions:
     """What is labelled solid or free as one: the nodes of the graph.
 
-    `region` (B, 512) numbers those within a block, `first` (B + 1,) is the node of a block's first,
-    `node_of` (X, Y, Z) that of a block which is not stored, -1 if none. `sizes` (nodes,) in
-    corners; `seen_past` (nodes,): how many views see past it, 0 if it is hidden, more than `most`
-    if it is free for certain; more than `shown` look at what shows.
+    `regions` (R,) are those of the stored blocks, sets of corners of their parts as in
+    `kernels.regions`, from `first` (8 B + 1,) of each part; `shell` (8 B,) are the corners next to
+    a sample. `node_of` (X, Y, Z) is the node of a block which is not stored, -1 if none. `sizes`
+    (nodes,) in corners; `seen_past` (nodes,): how many views see past it, 0 if it is hidden, more
+    than `most` if it is free for certain; more than `shown` look at what shows.
     """
 
-    region: NDArray[np.int16]
     first: NDArray[np.int64]
+    regions: NDArray[np.uint64]
+    shell: NDArray[np.uint64]
     node_of: NDArray[np.int32]
     sizes: NDArray[np.int64]
     seen_past: NDArray[np.int64]
@@ -98,27 +100,28 @@ class _Regions:
     def of(cls, solid: Solid, evidence: Evidence | None, threads: int) -> _Regions:
         """Return the regions of hidden space, and with evidence those of free space too."""
         table, count = solid.table, len(solid.blocks)
-        region = np.empty(solid.state.shape, np.int16)
-        counts = np.empty(count, np.int64)
-        parallel.run(
-            regions.label_regions, count, solid.state, evidence is not None, region, counts,
-            threads=threads,
-        )  # fmt: skip
+        rows = solid.state.view(np.uint64)
+        counts, shell = np.empty(8 * count, np.int64), np.empty(8 * count, np.uint64)
+        label = (regions.label_regions, count, rows, evidence is not None)
+        parallel.run(*label, counts, np.empty(0, np.uint64), shell, threads=threads)
         first = np.concatenate([[0], np.cumsum(counts)])
         stored = int(first[-1])
+        found = np.empty(stored, np.uint64)
+        if stored > 0:
+            parallel.run(*label, first, found, shell, threads=threads)
         # Deep inside nothing is stored, and nothing there is wall or shell: one node a piece.
         pieces, hidden = ndimage.label(table == kernel.INSIDE)
         node_of = np.where(pieces > 0, stored + pieces - 1, -1).astype(np.int32)
         sizes, seen_past = np.zeros(stored + hidden, np.int64), np.zeros(stored + hidden, np.int64)
         if evidence is None:
-            return cls(region, first, node_of, sizes, seen_past, 0, 0)
+            return cls(first, found, shell, node_of, sizes, seen_past, 0, 0)
         most = len(evidence.cameras) // DOUBTED
         field = (
             evidence.inverse_depth, evidence.cameras, evidence.steepest, solid.origin, solid.voxel,
             most,
         )  # fmt: skip
         parallel.run(
-            regions.describe_regions, count, solid.blocks, solid.state, region, first, *field,
+            regions.describe_regions, count, solid.blocks, solid.state, first, found, *field,
             sizes, seen_past, threads=threads,
         )  # fmt: skip
         outside = np.argwhere(table == kernel.OUTSIDE)
@@ -129,7 +132,7 @@ class _Regions:
         sizes = np.append(sizes, np.full(np.count_nonzero(doubtful), kernel.SIDE**3))
         seen_past = np.append(seen_past, past[doubtful])
         shown = len(evidence.cameras) // SHOWN
-        return cls(region, first, node_of, sizes, seen_past, most, shown)
+        return cls(first, found, shell, node_of, sizes, seen_past, most, shown)
 
     @property
     def certain(self) -> NDArray[np.bool_]:
@@ -153,14 +156,10 @@ class _Graph:
         count, nodes = len(solid.blocks), len(found.sizes)
         walls, backs = np.zeros(nodes, np.int64), np.zeros(nodes, np.int64)
         edges, used = np.empty((count, PAIRS, 3), np.int32), np.empty(count, np.int64)
-        node = np.empty(found.region.shape, np.int32)
         parallel.run(
-            regions.name_nodes, count, solid.state, found.region, found.first, found.certain, node,
-            threads=threads,
-        )  # fmt: skip
-        parallel.run(
-            regions.connect, count, solid.blocks, solid.table, node, found.node_of, found.first[-1],
-            found.seen_past, found.shown, walls, backs, edges, used, threads=threads,
+            regions.connect, count, solid.blocks, solid.table, found.first, found.regions,
+            found.shell, found.certain, found.node_of, found.seen_past, found.shown,
+            walls, backs, edges, used, threads=threads,
         )  # fmt: skip
         pairs = [edges[np.arange(PAIRS) < used[:, None]]]
         for axis in range(3):

@@ -21,8 +21,11 @@ Odd is solid.
 """
 
 NOTHING, ONE, FOUR, SIXTEEN = np.uint64(0), np.uint64(1), np.uint64(4), np.uint64(16)
+FIFTEEN = np.uint64(15)
 NOT_FIRST_K, NOT_LAST_K = np.uint64(0xEEEEEEEEEEEEEEEE), np.uint64(0x7777777777777777)
+NOT_FIRST_I, NOT_LAST_I = np.uint64(0xFFFFFFFFFFFF0000), np.uint64(0x0000FFFFFFFFFFFF)
 NOT_FIRST_J, NOT_LAST_J = np.uint64(0xFFF0FFF0FFF0FFF0), np.uint64(0x0FFF0FFF0FFF0FFF)
+LOWEST, GATHER = np.uint64(0x0101010101010101), np.uint64(0x0102040810204080)
 OUTERMOST = np.argsort(
     np.array([(x, y, z) for x in (-1, 1) for y in (-1, 1) for z in (-1, 1)])
     @ np.indices((PART, PART, PART)).reshape(3, -1),
@@ -185,14 +188,48 @@ def grow(seed, within):
     """Return the corners of a part that are connected to those in `seed` through those in
     `within`: sets as bits 16 i + 4 j + k.
     """
-    while True:
+    while seed != within:
         more = seed | seed << SIXTEEN | seed >> SIXTEEN
         more |= seed << FOUR & NOT_FIRST_J | seed >> FOUR & NOT_LAST_J
         more |= seed << ONE & NOT_FIRST_K | seed >> ONE & NOT_LAST_K
         more &= within
         if more == seed:
-            return seed
+            break
         seed = more
+    return seed
+
+
+@njit(cache=True, nogil=True)
+def part_bits(rows, part, plane):
+    """Return the lowest bit, or with `plane` 1 the second, of a block's corners in a part: a set.
+
+    `rows` (64,) uint64 are the block's states, eight to a number.
+    """
+    bits = NOTHING
+    first = 4 * SIDE * (part >> 2) + 4 * (part >> 1 & 1)
+    half = np.uint64(56 + 4 * (part & 1))
+    for row in range(16):
+        word = rows[first + SIDE * (row >> 2) + (row & 3)] >> np.uint64(plane)
+        # The product has the lowest bits of the eight bytes side by side in its highest byte.
+        four = (word & LOWEST) * GATHER >> half & FIFTEEN
+        bits |= four << np.uint64(4 * row)
+    return bits
+
+
+@njit(cache=True, nogil=True, inline="always")
+def size_of(bits):
+    """Return how many corners are in a set."""
+    size = 0
+    while bits != NOTHING:
+        bits &= bits - ONE
+        size += 1
+    return size
+
+
+@njit(cache=True, nogil=True, inline="always")
+def lowest_of(bits):
+    """Return the first corner of a set that is not empty."""
+    return size_of(~bits & (bits - ONE))
 
 
 @njit(cache=True, nogil=True)

@@ -1,5 +1,8 @@
 """What no view saw, and what few views see through, cut into regions: the graph on which the least
 unsupported surface is found.
+
+A region is a connected set of corners of one part of a block: a word of 64 bits, see
+`kernels.blocks.grow`. Part p of block b is number 8 b + p.
 """
 
 import numpy as np
@@ -8,50 +11,61 @@ from numba import njit
 from backproject.kernels.blocks import (
     FREE,
     HIDDEN,
+    NOT_FIRST_I,
+    NOT_FIRST_J,
+    NOT_FIRST_K,
+    NOT_LAST_I,
+    NOT_LAST_J,
+    NOT_LAST_K,
     NOTHING,
     ONE,
     PART,
-    SHELL,
     SIDE,
     corner_of,
     grow,
+    lowest_of,
+    part_bits,
+    size_of,
 )
 from backproject.kernels.field import height_over
 
-CORNERS = SIDE * SIDE * SIDE
 THROUGH = 4
 """Corners across the shell around a sheet without thickness, at most."""
 WALL, BACK = -1, -2
 """What stands for a neighbour that is no node: free for certain, or next to a sample."""
+STEP = np.array([16, 4, 1], np.uint64)
+"""By how many bits the next corner of a part lies apart, for each axis."""
+STAYS = np.array(
+    [[NOT_LAST_I, NOT_FIRST_I], [NOT_LAST_J, NOT_FIRST_J], [NOT_LAST_K, NOT_FIRST_K]], np.uint64
+)
+"""The corners of a part, for each axis back and ahead, that lie next to others of the part."""
 
 
 @njit(cache=True, nogil=True)
-def label_regions(start, stop, state, doubtful, region, counts):
-    """Give numbers to the connected hidden corners within each part of blocks [start, stop), and to
-    the connected free ones if those are `doubtful`; -1 elsewhere. Count the regions.
+def label_regions(start, stop, rows, doubtful, first, regions, shell):
+    """Fill `regions` with the connected hidden corners within each part of blocks [start, stop),
+    and with the connected free ones if those are `doubtful`, from `first` (8 B,) of the part; and
+    `shell` (8 B,) with the corners of each part that are next to a sample.
 
-    They do not go on from one part to another, so that a region that reaches through a hole in the
-    shell stays small.
+    If `regions` is empty, they are only counted, in `first`. `rows` (B, 64) are the states. Regions
+    do not go on from one part to another, so that one that reaches through a hole in the shell
+    stays small.
     """
-    for block in range(start, stop):
-        region[block, :] = -1
+    for part in range(8 * start, 8 * stop):
+        solid = part_bits(rows[part >> 3], part & 7, 0)
+        second = part_bits(rows[part >> 3], part & 7, 1)
+        shell[part] = solid & second
         number = 0
-        for part in range(8):
-            i0, j0, k0 = PART * (part >> 2), PART * (part >> 1 & 1), PART * (part & 1)
-            for kind in (HIDDEN, FREE) if doubtful else (HIDDEN, HIDDEN):
-                left = NOTHING
-                for c in range(PART**3):
-                    corner = corner_of(i0, j0, k0, c)
-                    if state[block, corner] == kind and region[block, corner] < 0:
-                        left |= ONE << np.uint64(c)
-                while left != NOTHING:
-                    piece = grow(left & (~left + ONE), left)
-                    left &= ~piece
-                    for c in range(PART**3):
-                        if piece >> np.uint64(c) & ONE:
-                            region[block, corner_of(i0, j0, k0, c)] = number
-                    number += 1
-        counts[block] = number
+        for kind in range(2 if doubtful else 1):
+            left = ~(solid | second) if kind else solid & ~second
+            while left != NOTHING:
+                region = grow(left & (~left + ONE), left)
+                left &= ~region
+                if regions.shape[0] > 0:
+                    regions[first[part] + number] = region
+                number += 1
+        if regions.shape[0] == 0:
+            first[part] = number
 
 
 @njit(cache=True, nogil=True, inline="always")
@@ -68,31 +82,33 @@ def witnesses(w, cameras, steepest, x, y, z, most):
 
 @njit(cache=True, nogil=True)
 def describe_regions(
-    start, stop, blocks, state, region, first, w, cameras, steepest, origin, voxel, most,
+    start, stop, blocks, state, first, regions, w, cameras, steepest, origin, voxel, most,
     sizes, seen_past,
 ):  # fmt: skip
-    """Fill the number of corners of the regions of blocks [start, stop), by `first` of their block,
-    and how many views see past a corner in the middle of each; 0 of hidden ones.
+    """Fill the number of corners of the regions of blocks [start, stop), and how many views see
+    past a corner in the middle of each; 0 of hidden ones.
     """
-    for block in range(start, stop):
-        for corner in range(CORNERS):
-            if region[block, corner] >= 0:
-                sizes[first[block] + region[block, corner]] += 1
-        passed = np.zeros(first[block + 1] - first[block], np.int64)
-        for corner in range(CORNERS):
-            number = region[block, corner]
-            if number < 0 or state[block, corner] == HIDDEN:
+    for part in range(8 * start, 8 * stop):
+        block = part >> 3
+        i0, j0, k0 = PART * (part >> 2 & 1), PART * (part >> 1 & 1), PART * (part & 1)
+        for node in range(first[part], first[part + 1]):
+            left = regions[node]
+            sizes[node] = size_of(left)
+            seen_past[node] = 0
+            if state[block, corner_of(i0, j0, k0, lowest_of(left))] == HIDDEN:
                 continue
-            node = first[block] + number
-            passed[number] += 1
+            for _ in range(sizes[node] // 2):
+                left &= left - ONE
             # Not every corner was looked at: where the middle one is seen past by none, ask on.
-            if 2 * passed[number] > sizes[node] and seen_past[node] == 0:
-                x = origin[0] + voxel * (blocks[block, 0] * SIDE + (corner >> 6))
-                y = origin[1] + voxel * (blocks[block, 1] * SIDE + (corner >> 3 & 7))
-                z = origin[2] + voxel * (blocks[block, 2] * SIDE + (corner & 7))
+            while left != NOTHING and seen_past[node] == 0:
+                c = lowest_of(left)
+                left &= left - ONE
+                x = origin[0] + voxel * (blocks[block, 0] * SIDE + i0 + (c >> 4))
+                y = origin[1] + voxel * (blocks[block, 1] * SIDE + j0 + (c >> 2 & 3))
+                z = origin[2] + voxel * (blocks[block, 2] * SIDE + k0 + (c & 3))
                 seen_past[node] = witnesses(w, cameras, steepest, x, y, z, most)
-                if passed[number] == sizes[node] and seen_past[node] == 0:
-                    seen_past[node] = most + 1  # there the scene has ended
+            if seen_past[node] == 0:
+                seen_past[node] = most + 1  # there the scene has ended
 
 
 @njit(cache=True, nogil=True)
@@ -106,22 +122,25 @@ def describe_blocks(start, stop, blocks, w, cameras, steepest, origin, voxel, mo
 
 
 @njit(cache=True, nogil=True)
-def name_nodes(start, stop, state, region, first, certain, node):
-    """Fill `node` (B, 512) of blocks [start, stop) with each corner's node, or `WALL` where it is
-    free for certain, or `BACK` in the shell.
+def node_at(i, j, k, table, first, regions, shell, certain, node_of):
+    """Return the node of a corner, or `WALL` where it is free for certain, or `BACK` in the
+    shell.
     """
-    for block in range(start, stop):
-        for corner in range(CORNERS):
-            number = region[block, corner]
-            if number >= 0:
-                name = first[block] + number
-                node[block, corner] = WALL if certain[name] else name
-            else:
-                node[block, corner] = BACK if state[block, corner] == SHELL else WALL
+    home = table[i // SIDE, j // SIDE, k // SIDE]
+    if home < 0:
+        return node_of[i // SIDE, j // SIDE, k // SIDE]
+    part = 8 * home + (4 * (i >> 2 & 1) + 2 * (j >> 2 & 1) + (k >> 2 & 1))
+    corner = np.uint64(16 * (i & 3) + 4 * (j & 3) + (k & 3))
+    if shell[part] >> corner & ONE:
+        return BACK
+    for node in range(first[part], first[part + 1]):
+        if regions[node] >> corner & ONE:
+            return WALL if certain[node] else node
+    return WALL
 
 
 @njit(cache=True, nogil=True)
-def _shows_elsewhere(i, j, k, seen_past, enough, table, node, node_of):
+def shows_elsewhere(i, j, k, seen_past, enough, table, first, regions, shell, certain, node_of):
     """Return whether space that more than `enough` views see past lies behind the shell at a
     corner, in any direction.
     """
@@ -131,12 +150,10 @@ def _shows_elsewhere(i, j, k, seen_past, enough, table, node, node_of):
         dy = step if axis == 1 else 0
         dz = step if axis == 2 else 0
         for far in range(1, THROUGH + 1):
-            x, y, z = i + far * dx, j + far * dy, k + far * dz
-            home = table[x >> 3, y >> 3, z >> 3]
-            if home < 0:
-                what = node_of[x >> 3, y >> 3, z >> 3]
-            else:
-                what = node[home, ((x & 7) * SIDE + (y & 7)) * SIDE + (z & 7)]
+            what = node_at(
+                i + far * dx, j + far * dy, k + far * dz,
+                table, first, regions, shell, certain, node_of,
+            )  # fmt: skip
             if what == WALL or (what >= 0 and seen_past[what] > enough):
                 return True
             if what != BACK:
@@ -145,75 +162,113 @@ def _shows_elsewhere(i, j, k, seen_past, enough, table, node, node_of):
 
 
 @njit(cache=True, nogil=True)
+def beside(region, axis, ahead, leaving):
+    """Return the corners next to a region's in one direction: those of its part, or those of the
+    next part if `leaving`.
+    """
+    step = STEP[axis]
+    if leaving:
+        across = step * np.uint64(PART - 1)
+        return (region >> across if ahead else region << across) & ~STAYS[axis, ahead]
+    return (region << step if ahead else region >> step) & STAYS[axis, ahead] & ~region
+
+
+@njit(cache=True, nogil=True)
 def connect(
-    start, stop, blocks, table, node, node_of, stored, seen_past, enough, walls, backs, edges, used
-):
+    start, stop, blocks, table, first, regions, shell, certain, node_of, seen_past, enough,
+    walls, backs, edges, used,
+):  # fmt: skip
     """Count the faces between corners, for the nodes of blocks [start, stop).
 
     `walls` of a node are its faces to corners that are free for certain; `backs` those to the
     shell, but not those that a node of free corners has to a sheet which shows on its other side.
     Pairs of nodes go to `edges` (blocks, E, 3) with the number of faces they share; `used`
-    (blocks,) of them are filled. A block of more than E pairs forgets the rest. The first `stored`
-    nodes are in `node` (B, 512), the others in `node_of`, for blocks that are not stored.
+    (blocks,) of them are filled. A block of more than E pairs forgets the rest. The first nodes are
+    the `regions`, the others those in `node_of`, of blocks that are not stored.
     """
     for block in range(start, stop):
-        used[block] = 0
-        own = node[block]
-        if own.max() < 0:
-            continue
-        bx, by, bz = blocks[block, 0], blocks[block, 1], blocks[block, 2]
         count = 0
-        for side in range(6):
-            axis, ahead = side >> 1, side & 1
-            dx = 2 * ahead - 1 if axis == 0 else 0
-            dy = 2 * ahead - 1 if axis == 1 else 0
-            dz = 2 * ahead - 1 if axis == 2 else 0
-            home = table[bx + dx, by + dy, bz + dz]
-            beyond = node_of[bx + dx, by + dy, bz + dz]
-            shift = 6 - 3 * axis
-            stride = (2 * ahead - 1) << shift
-            for corner in range(CORNERS):
-                here = own[corner]
-                if here < 0:
+        for part in range(8 * block, 8 * block + 8):
+            for node in range(first[part], first[part + 1]):
+                if certain[node]:
                     continue
-                if corner >> shift & 7 != 7 * ahead:
-                    other = own[corner + stride]
-                elif home < 0:
-                    other = beyond
-                else:
-                    other = node[home, corner - 7 * stride]
-                if other == here:
-                    continue
-                if other == WALL:
-                    walls[here] += 1
-                elif other == BACK:
-                    backs[here] += seen_past[here] == 0 or not _shows_elsewhere(
-                        bx * SIDE + (corner >> 6) + dx,
-                        by * SIDE + (corner >> 3 & 7) + dy,
-                        bz * SIDE + (corner & 7) + dz,
-                        seen_past, enough, table, node, node_of,
-                    )  # fmt: skip
-                elif ahead == 1 or other >= stored:
-                    e = count - 1
-                    while e >= 0 and (edges[block, e, 0] != here or edges[block, e, 1] != other):
-                        e -= 1
-                    if e >= 0:
-                        edges[block, e, 2] += 1
-                    elif count < edges.shape[1]:
-                        edges[block, count, 0] = here
-                        edges[block, count, 1] = other
-                        edges[block, count, 2] = 1
-                        count += 1
+                own = count  # where this node's pairs begin
+                for direction in range(12):
+                    axis, ahead, leaving = direction >> 2, direction >> 1 & 1, direction & 1
+                    faces = beside(regions[node], axis, ahead, leaving)
+                    if faces == NOTHING:
+                        continue
+                    next_part, bit = part, 4 >> axis
+                    if leaving:
+                        next_part = part ^ bit
+                    if leaving and (part & bit != 0) == ahead:
+                        step = 2 * ahead - 1
+                        x = blocks[block, 0] + (step if axis == 0 else 0)
+                        y = blocks[block, 1] + (step if axis == 1 else 0)
+                        z = blocks[block, 2] + (step if axis == 2 else 0)
+                        home = table[x, y, z]
+                        if home < 0:
+                            if node_of[x, y, z] < 0:
+                                walls[node] += size_of(faces)
+                            else:
+                                count = note_pair(
+                                    node, node_of[x, y, z], size_of(faces), edges[block], own, count
+                                )
+                            continue
+                        next_part = 8 * home + (next_part & 7)
+                    touched = faces & shell[next_part]
+                    faces &= ~touched
+                    if seen_past[node] == 0:
+                        backs[node] += size_of(touched)
+                    # One that more views see past is itself where the shell shows.
+                    elif seen_past[node] <= enough:
+                        while touched != NOTHING:
+                            c = lowest_of(touched)
+                            touched &= touched - ONE
+                            home = next_part >> 3
+                            backs[node] += not shows_elsewhere(
+                                blocks[home, 0] * SIDE + PART * (next_part >> 2 & 1) + (c >> 4),
+                                blocks[home, 1] * SIDE + PART * (next_part >> 1 & 1) + (c >> 2 & 3),
+                                blocks[home, 2] * SIDE + PART * (next_part & 1) + (c & 3),
+                                seen_past, enough, table, first, regions, shell, certain, node_of,
+                            )  # fmt: skip
+                    for other in range(first[next_part], first[next_part + 1]):
+                        common = faces & regions[other]
+                        if common == NOTHING or certain[other]:
+                            continue
+                        faces &= ~common
+                        if other > node:
+                            count = note_pair(
+                                node, other, size_of(common), edges[block], own, count
+                            )
+                    walls[node] += size_of(faces)
         used[block] = count
 
 
 @njit(cache=True, nogil=True)
-def settle_regions(start, stop, region, first, free, state):
+def note_pair(node, other, faces, edges, own, count):
+    """Add `faces` to a pair of `edges` (E, 3) from `own` to `count`, and return the new count."""
+    for e in range(own, count):
+        if edges[e, 1] == other:
+            edges[e, 2] += faces
+            return count
+    if count < edges.shape[0]:
+        edges[count, 0], edges[count, 1], edges[count, 2] = node, other, faces
+        count += 1
+    return count
+
+
+@njit(cache=True, nogil=True)
+def settle_regions(start, stop, first, regions, free, state):
     """Set the corners of blocks [start, stop) free whose region is in `free` (nodes,), and hidden
     those whose region is not.
     """
-    for block in range(start, stop):
-        for corner in range(CORNERS):
-            if region[block, corner] >= 0:
-                node = first[block] + region[block, corner]
-                state[block, corner] = FREE if free[node] else HIDDEN
+    for part in range(8 * start, 8 * stop):
+        i0, j0, k0 = PART * (part >> 2 & 1), PART * (part >> 1 & 1), PART * (part & 1)
+        for node in range(first[part], first[part + 1]):
+            kind, left = FREE if free[node] else HIDDEN, regions[node]
+            if state[part >> 3, corner_of(i0, j0, k0, lowest_of(left))] == kind:
+                continue
+            while left != NOTHING:
+                state[part >> 3, corner_of(i0, j0, k0, lowest_of(left))] = kind
+                left &= left - ONE
