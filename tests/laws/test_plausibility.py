@@ -67,6 +67,30 @@ def test_a_wrong_unit_is_found_and_named(name, unit):
     assert fitting_unit(scaled(views, 1 / unit)) == unit
 
 
+MISTAKES = {
+    "axes": {"axes": "opengl"},
+    "pose": {"pose": "world-to-camera"},
+    "axes and pose": {"axes": "opengl", "pose": "world-to-camera"},
+    "encoding": {"encoding": "ray"},
+    "pixel centre": {"pixel_center": 0},
+}
+
+
+@pytest.mark.parametrize("name", AROUND)
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_other_mistakes_are_not_taken_for_a_unit(name, mistake):
+    views, rig = bp.render(SHAPE, AROUND[name]), AROUND[name]
+    told = (views.depth, rig.intrinsics, rig.world_from_camera)
+    assert fitting_unit(bp.ViewSet.from_arrays(*told, **MISTAKES[mistake])) is None
+
+
+@pytest.mark.parametrize("name", AROUND)
+def test_images_in_another_order_or_upside_down_are_not_taken_for_a_unit(name):
+    views = bp.render(SHAPE, AROUND[name])
+    for depth in (views.depth[::-1], views.depth[:, ::-1, ::-1]):
+        assert fitting_unit(bp.ViewSet(depth, views.rig)) is None
+
+
 def test_noise_without_a_scene_is_no_unit():
     rng = np.random.default_rng(0)
     for _ in range(20):
