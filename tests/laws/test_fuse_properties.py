@@ -211,10 +211,6 @@ def test_the_hull_is_the_same_in_any_order_of_the_views(name, order):
     assert np.array_equal(corners(one), corners(other))
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="the noise is estimated from samples at even steps through all views in their order",
-)
 def test_the_order_of_noisy_views_changes_nothing():
     # Twice `NOISE_SAMPLES` frontal samples and more: some of them are asked how noisy they are.
     rig = bp.Rig.fibonacci(12, size=96)

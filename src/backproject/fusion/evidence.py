@@ -274,7 +274,10 @@ def _noise(
     the others are alike. A view alone in being wrong shows half of its error: the others' samples
     are right.
     """
-    chosen = frontal[:: max(1, len(frontal) // NOISE_SAMPLES)]
+    # Counted anew within each view, so that the order of the views chooses nothing.
+    begins = np.searchsorted(view_of[frontal], view_of[frontal])
+    rank = np.arange(len(frontal)) - begins
+    chosen = frontal[rank % max(1, len(frontal) // NOISE_SAMPLES) == 0]
     gaps = np.empty((len(evidence.cameras), len(chosen)))
     if len(chosen):
         limit = NOISE_PIXELS * evidence.pixel
