@@ -216,8 +216,8 @@ def test_the_order_of_noisy_views_changes_nothing():
     rig = bp.Rig.fibonacci(12, size=96)
     views = bp.render(SCENES["ball"], rig)
     random = np.random.default_rng(0)
-    noise = 0.5 * views.depth / rig.intrinsics[0, 0, 0]  # half a footprint
-    noisy = bp.ViewSet(views.depth + noise * random.normal(size=views.depth.shape), rig)
+    half_footprint = 0.5 / rig.intrinsics[0, 0, 0] * np.where(views.silhouettes, views.depth, 0)
+    noisy = bp.ViewSet(views.depth + half_footprint * random.normal(size=views.depth.shape), rig)
     order = random.permutation(12)
     one, other = (bp.fuse(v, resolution=64, threads=1) for v in (noisy, noisy.subset(order)))
     assert one.faces.shape == other.faces.shape
