@@ -190,11 +190,11 @@ def test_a_ball_is_skipped_or_freed_at_once_only_if_all_its_points_agree(size):
             directions = rng.normal(size=(24, 3))
             directions /= np.linalg.norm(directions, axis=1, keepdims=True)
             points = center + radius * directions * rng.random((24, 1)) ** (1 / 3)
-            chosen = np.empty(1, np.int64)
+            chosen, everyone = np.empty(1, np.int64), np.zeros(1, np.int64)
             count = blocks.judges(
-                known.inverse_depth, known.tiles, known.cameras, *center, radius, 0.02, chosen
-            )
-            everyone = np.zeros(1, np.int64)
+                known.inverse_depth, known.tiles, known.cameras, everyone, 1, *center, radius, 0.02,
+                chosen,
+            )  # fmt: skip
             free = [
                 blocks.is_free(
                     known.inverse_depth, known.cameras, known.steepest, *point, 0.02, everyone, 1

@@ -96,8 +96,12 @@ def carve(
     step = COVER * voxel
     # The samples of many views interleave, and what one sees at a grazing angle others do not.
     longest = step * float(np.sqrt(len(evidence.cameras)))
-    surface = np.concatenate([samples.points, samples.between(longest, step)])
-    kernel.mark_blocks(surface, origin, voxel, SHELL + 1.5, solid.table)
+    surface = [points for points in (samples.points, samples.between(longest, step)) if len(points)]
+    for points in surface:
+        parallel.run(
+            kernel.mark_blocks, len(points), points, origin, voxel, SHELL + 1.5, solid.table,
+            threads=threads,
+        )  # fmt: skip
     left = 2.0  # how many waves there will be is not known: each has half of what is left
     while True:
         left /= 2
@@ -106,10 +110,10 @@ def carve(
         if len(new) == 0:
             break
         solid.store(new, np.full(len(new), kernel.OPEN, np.uint8))
-        if begin == 0:
+        for points in surface if begin == 0 else []:
             parallel.run(
-                kernel.splat, len(surface), surface, origin, voxel, SHELL,
-                solid.table, solid.state, threads=threads,
+                kernel.splat, len(points), points, origin, voxel, SHELL, solid.table, solid.state,
+                threads=threads,
             )  # fmt: skip
         fresh = solid.state[begin:]
         parallel.run(

@@ -52,11 +52,13 @@ def extent(points):
 
 
 @njit(cache=True, nogil=True)
-def mark_blocks(points, origin, voxel, reach, table):
-    """Queue every block that holds a corner within `reach` voxels of a point."""
+def mark_blocks(start, stop, points, origin, voxel, reach, table):
+    """Queue every block that holds a corner within `reach` voxels of points [start, stop). Threads
+    may write the same block: the same value.
+    """
     per_voxel = 1.0 / voxel
     first, last = np.zeros(3, np.int64), np.zeros(3, np.int64)
-    for k in range(points.shape[0]):
+    for k in range(start, stop):
         alike = True
         for axis in range(3):
             place = (points[k, axis] - origin[axis]) * per_voxel
@@ -74,24 +76,27 @@ def mark_blocks(points, origin, voxel, reach, table):
 
 @njit(cache=True, nogil=True)
 def splat(start, stop, points, origin, voxel, radius, table, state):
-    """Make every corner within `radius` voxels of points [start, stop) solid. Threads may write the
-    same corner: the same value.
+    """Make every corner within `radius` voxels, less than 1, of points [start, stop) solid. Threads
+    may write the same corner: the same value.
     """
     per_voxel = 1.0 / voxel
+    near = np.empty(9, np.int64)
     for k in range(start, stop):
         gx = (points[k, 0] - origin[0]) * per_voxel
         gy = (points[k, 1] - origin[1]) * per_voxel
         gz = (points[k, 2] - origin[2]) * per_voxel
-        for i in range(int(np.ceil(gx - radius)), int(np.floor(gx + radius)) + 1):
-            for j in range(int(np.ceil(gy - radius)), int(np.floor(gy + radius)) + 1):
-                rest = radius * radius - (i - gx) ** 2 - (j - gy) ** 2
-                if rest < 0.0:
-                    continue
-                rest = np.sqrt(rest)
-                for m in range(int(np.ceil(gz - rest)), int(np.floor(gz + rest)) + 1):
-                    block = table[i // SIDE, j // SIDE, m // SIDE]
-                    if block >= 0:
-                        state[block, ((i % SIDE) * SIDE + j % SIDE) * SIDE + m % SIDE] = SHELL
+        i0, j0, m0 = int(gx + 1.0 - radius), int(gy + 1.0 - radius), int(gz + 1.0 - radius)
+        count = 0
+        for c in range(8):
+            dx, dy, dz = i0 + (c >> 2) - gx, j0 + (c >> 1 & 1) - gy, m0 + (c & 1) - gz
+            near[count] = c
+            count += dx * dx + dy * dy + dz * dz <= radius * radius
+        for n in range(count):
+            c = near[n]
+            i, j, m = i0 + (c >> 2), j0 + (c >> 1 & 1), m0 + (c & 1)
+            block = table[i >> 3, j >> 3, m >> 3]
+            if block >= 0:
+                state[block, ((i & 7) * SIDE + (j & 7)) * SIDE + (m & 7)] = SHELL
 
 
 @njit(cache=True, nogil=True)
@@ -113,16 +118,17 @@ def summarise(start, stop, w, tiles):
 
 
 @njit(cache=True, nogil=True)
-def judges(w, tiles, cameras, x, y, z, radius, margin, chosen):
-    """List in `chosen` the views that could call a point within `radius` of (x, y, z) free, and
-    return how many there are.
+def judges(w, tiles, cameras, asked, many, x, y, z, radius, margin, chosen):
+    """List in `chosen` those of the first `many` views `asked` that could call a point within
+    `radius` of (x, y, z) free, and return how many there are.
 
     Returns -1 - view if that view calls all of them free, by `margin` along its axis. A view that
     sees a surface before the whole ball, or does not see the ball at all, has nothing to say.
     """
     count = 0
     height, width = w.shape[1], w.shape[2]
-    for view in range(w.shape[0]):
+    for nth in range(many):
+        view = asked[nth]
         camera = cameras[view]
         depth = depth_in(camera, x, y, z)
         nearest = depth - radius
@@ -166,6 +172,19 @@ def judges(w, tiles, cameras, x, y, z, radius, margin, chosen):
         chosen[count] = view
         count += 1
     return count
+
+
+@njit(cache=True, nogil=True)
+def judges_of_box(
+    w, tiles, cameras, origin, voxel, margin, i, j, k, ni, nj, nk, asked, many, chosen
+):  # fmt: skip
+    """Do as `judges` for the ni x nj x nk corners from (i, j, k)."""
+    di, dj, dk = 0.5 * (ni - 1), 0.5 * (nj - 1), 0.5 * (nk - 1)
+    return judges(
+        w, tiles, cameras, asked, many,
+        origin[0] + voxel * (i + di), origin[1] + voxel * (j + dj), origin[2] + voxel * (k + dk),
+        voxel * np.sqrt(di * di + dj * dj + dk * dk), margin, chosen,
+    )  # fmt: skip
 
 
 @njit(cache=True, nogil=True)
@@ -243,10 +262,15 @@ def carve(
     Connected open corners of a part whose outermost ones agree are of one kind: a wall that nothing
     supports and that bulges by less is not worth finding.
     """
-    chosen = np.empty(w.shape[0], np.int64)
-    half = 0.5 * (PART - 1)
+    everyone = np.arange(w.shape[0])
+    likely, chosen = np.empty_like(everyone), np.empty_like(everyone)
     for block in range(start, stop):
         corners = state[block]
+        bx, by, bz = blocks[block, 0] * SIDE, blocks[block, 1] * SIDE, blocks[block, 2] * SIDE
+        many = judges_of_box(
+            w, tiles, cameras, origin, voxel, margin, bx, by, bz, SIDE, SIDE, SIDE,
+            everyone, len(everyone), likely,
+        )  # fmt: skip
         for part in range(8):
             i0, j0, k0 = PART * (part >> 2), PART * (part >> 1 & 1), PART * (part & 1)
             undecided = NOTHING
@@ -255,16 +279,12 @@ def carve(
                     undecided |= ONE << np.uint64(c)
             if undecided == NOTHING:
                 continue
-            bx = blocks[block, 0] * SIDE + i0
-            by = blocks[block, 1] * SIDE + j0
-            bz = blocks[block, 2] * SIDE + k0
-            count = judges(
-                w, tiles, cameras,
-                origin[0] + voxel * (bx + half),
-                origin[1] + voxel * (by + half),
-                origin[2] + voxel * (bz + half),
-                voxel * half * np.sqrt(3.0), margin, chosen,
-            )  # fmt: skip
+            count = many
+            if many > 0:
+                count = judges_of_box(
+                    w, tiles, cameras, origin, voxel, margin, bx + i0, by + j0, bz + k0,
+                    PART, PART, PART, likely, many, chosen,
+                )  # fmt: skip
             while undecided != NOTHING:
                 lowest = undecided & (~undecided + ONE)
                 piece = grow(lowest, undecided)
@@ -278,7 +298,8 @@ def carve(
                     corner = corner_of(i0, j0, k0, at)
                     if corners[corner] != OPEN or not piece >> np.uint64(at) & ONE:
                         continue
-                    i, j, k = bx + (at >> 4), by + (at >> 2 & 3), bz + (at & 3)
+                    i, j = bx + i0 + (at >> 4), by + j0 + (at >> 2 & 3)
+                    k = bz + k0 + (at & 3)
                     free = count < 0 or not _within(i, j, k, low, high)
                     if not free and count > 0:
                         free = is_free(
@@ -338,72 +359,79 @@ def look_beyond(
     Fills `beyond` (blocks, 6): `QUEUED` if the surface crosses the face or runs in the neighbour's
     first layer, else `OUTSIDE` or `INSIDE`; `UNKNOWN` where the neighbour is stored.
     """
-    chosen = np.empty(w.shape[0], np.int64)
-    half = 0.5 * (SIDE - 1)
+    everyone = np.arange(w.shape[0])
+    likely, chosen = np.empty_like(everyone), np.empty_like(everyone)
     for block in range(start, stop):
         for face in range(6):
             axis, ahead = face // 2, face % 2
-            step = 2 * ahead - 1
-            nx = blocks[block, 0] + (step if axis == 0 else 0)
-            ny = blocks[block, 1] + (step if axis == 1 else 0)
-            nz = blocks[block, 2] + (step if axis == 2 else 0)
+            nx = blocks[block, 0] + (2 * ahead - 1 if axis == 0 else 0)
+            ny = blocks[block, 1] + (2 * ahead - 1 if axis == 1 else 0)
+            nz = blocks[block, 2] + (2 * ahead - 1 if axis == 2 else 0)
             beyond[block, face] = UNKNOWN
             if table[nx, ny, nz] >= 0:
                 continue
-            # the middle of the neighbour's first layer, whose half diagonal is sqrt(2) half sides
-            away = -half * step
-            count = judges(
-                w,
-                tiles,
-                cameras,
-                origin[0] + voxel * (nx * SIDE + half + (away if axis == 0 else 0.0)),
-                origin[1] + voxel * (ny * SIDE + half + (away if axis == 1 else 0.0)),
-                origin[2] + voxel * (nz * SIDE + half + (away if axis == 2 else 0.0)),
-                voxel * half * np.sqrt(2.0),
-                margin,
-                chosen,
-            )
+            beyond[block, face] = QUEUED
             solids = 0
-            verdict = OUTSIDE
-            for a in range(SIDE):
-                for b in range(SIDE):
-                    own = (SIDE - 1) * ahead
-                    other = (SIDE - 1) * (1 - ahead)
-                    if axis == 0:
-                        corner = (own * SIDE + a) * SIDE + b
-                        i, j, k = nx * SIDE + other, ny * SIDE + a, nz * SIDE + b
-                    elif axis == 1:
-                        corner = (a * SIDE + own) * SIDE + b
-                        i, j, k = nx * SIDE + a, ny * SIDE + other, nz * SIDE + b
-                    else:
-                        corner = (a * SIDE + b) * SIDE + own
-                        i, j, k = nx * SIDE + a, ny * SIDE + b, nz * SIDE + other
-                    if state[block, corner] & 1:
-                        solids += 1
-                    if (
-                        count >= 0
-                        and _within(i, j, k, low, high)
-                        and not is_free(
-                            w,
-                            cameras,
-                            steepest,
-                            origin[0] + voxel * i,
-                            origin[1] + voxel * j,
-                            origin[2] + voxel * k,
-                            margin,
-                            chosen,
-                            count,
-                        )
-                    ):
-                        solids += 1
-                    if 0 < solids < 2 * (a * SIDE + b + 1):
-                        verdict = QUEUED
-                        break
-                if verdict == QUEUED:
-                    break
-            if verdict != QUEUED and solids > 0:
-                verdict = INSIDE
-            beyond[block, face] = verdict
+            for c in range(SIDE * SIDE):
+                i, j, k = in_layer(axis, (SIDE - 1) * ahead, c // SIDE, c % SIDE)
+                solids += state[block, (i * SIDE + j) * SIDE + k] & 1
+            if 0 < solids < SIDE * SIDE:
+                continue
+            i, j, k = in_layer(axis, (SIDE - 1) * (1 - ahead), 0, 0)
+            if layer_is(
+                solids > 0, axis, nx * SIDE + i, ny * SIDE + j, nz * SIDE + k,
+                w, tiles, cameras, steepest, origin, voxel, margin, low, high,
+                everyone, likely, chosen,
+            ):  # fmt: skip
+                beyond[block, face] = INSIDE if solids else OUTSIDE
+
+
+@njit(cache=True, nogil=True, inline="always")
+def in_layer(axis, at, a, b):
+    """Return the corner (a, b) of the layer that lies at `at` along an axis."""
+    return (
+        at if axis == 0 else a,
+        at if axis == 1 else (a if axis == 0 else b),
+        at if axis == 2 else b,
+    )
+
+
+@njit(cache=True, nogil=True)
+def layer_is(
+    solid, axis, i0, j0, k0, w, tiles, cameras, steepest, origin, voxel, margin, low, high,
+    everyone, likely, chosen,
+):  # fmt: skip
+    """Return whether all corners of a block's layer across an axis, from corner (i0, j0, k0), are
+    hidden, or whether all are free if not `solid`.
+    """
+    ni, nj, nk = in_layer(axis, 1, SIDE, SIDE)
+    many = judges_of_box(
+        w, tiles, cameras, origin, voxel, margin, i0, j0, k0, ni, nj, nk,
+        everyone, len(everyone), likely,
+    )  # fmt: skip
+    ni, nj, nk = in_layer(axis, 1, PART, PART)
+    for quarter in range(4):
+        a0, b0 = PART * (quarter >> 1), PART * (quarter & 1)
+        count = many
+        if many > 0:
+            i, j, k = in_layer(axis, 0, a0, b0)
+            count = judges_of_box(
+                w, tiles, cameras, origin, voxel, margin, i0 + i, j0 + j, k0 + k, ni, nj, nk,
+                likely, many, chosen,
+            )  # fmt: skip
+        for c in range(PART * PART):
+            i, j, k = in_layer(axis, 0, a0 + c // PART, b0 + c % PART)
+            i, j, k = i0 + i, j0 + j, k0 + k
+            free = count < 0 or not _within(i, j, k, low, high)
+            if not free and count > 0:
+                free = is_free(
+                    w, cameras, steepest,
+                    origin[0] + voxel * i, origin[1] + voxel * j, origin[2] + voxel * k,
+                    margin, chosen, count,
+                )  # fmt: skip
+            if free == solid:
+                return False
+    return True
 
 
 @njit(cache=True, nogil=True)

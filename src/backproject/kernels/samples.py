@@ -215,22 +215,29 @@ def fill_gaps(
     around = np.full((ROWS, width + 2 * BESIDE), np.nan)
     du, dv = np.empty((2, width)), np.empty((2, width))
     good, good_below = np.empty(width, np.bool_), np.empty(width, np.bool_)
-    limit = longest * longest
+    far = np.empty(width, np.bool_)
     for item in range(start, stop):
         view, row = item // height, item % height
         if points.shape[0] == 0:
             first[item] = 0
         if row == height - 1 or begin[item] == begin[item + 1]:
             continue
+        if points.shape[0] > 0 and first[item] == first[item + 1]:
+            continue
         fx, fy = intrinsics[view, 0, 0], intrinsics[view, 1, 1]
         cx, cy = intrinsics[view, 0, 2], intrinsics[view, 1, 2]
         pose = world_from_camera[view]
         flat = 0.1 / max(fx, fy)
+        across, down = (1.0 - cx) / fx, (row + 1 - cy) / fy
+        if not find_far(depth[view, row], depth[view, row + 1], across, down, fx, fy, longest, far):
+            continue
         spread_row(depth[view, row], kept, begin[item], good)
         spread_row(depth[view, row + 1], kept, begin[item + 1], good_below)
         sloped = False
         count = 0
         for column in range(width - 1):
+            if not far[column]:
+                continue
             if not (good[column] and good[column + 1]):
                 continue
             if not (good_below[column] and good_below[column + 1]):
@@ -241,12 +248,9 @@ def fill_gaps(
             )
             z10 = np.float64(depth[view, row + 1, column])
             z11 = np.float64(depth[view, row + 1, column + 1])
-            x, y = (column + 1 - cx) / fx, (row + 1 - cy) / fy
-            long = x * x + y * y + 1.0
-            across = max((z01 - z00) ** 2, (z11 - z10) ** 2) * long + (z00 / fx) ** 2
-            down = max((z10 - z00) ** 2, (z11 - z01) ** 2) * long + (z00 / fy) ** 2
-            if across <= limit and down <= limit:
-                continue
+            across, down = gaps_between(
+                z00, z01, z10, z11, (column + 1 - cx) / fx, (row + 1 - cy) / fy, fx, fy
+            )
             across, down = np.sqrt(across), np.sqrt(down)
             if max(across * fx, down * fy) > STEEP * z00:
                 continue
@@ -281,6 +285,36 @@ def fill_gaps(
                     count += 1
         if points.shape[0] == 0:
             first[item] = count
+
+
+@njit(cache=True, nogil=True, inline="always")
+def gaps_between(z00, z01, z10, z11, x, y, fx, fy):
+    """Return the squares of the widest gaps between four pixels around (x, y) at unit depth, across
+    and down.
+    """
+    long = x * x + y * y + 1.0
+    across = max((z01 - z00) ** 2, (z11 - z10) ** 2) * long + (z00 / fx) ** 2
+    down = max((z10 - z00) ** 2, (z11 - z01) ** 2) * long + (z00 / fy) ** 2
+    return across, down
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def find_far(depth, below, x, y, fx, fy, longest, far):
+    """Fill `far` (W,) with where four pixels of two rows may be more than `longest` apart, and
+    return whether any are; (x, y) is the middle of the first four at unit depth.
+    """
+    limit, some = longest * longest, 0
+    for column in range(depth.shape[0] - 1):
+        across, down = gaps_between(
+            np.float64(depth[column]), np.float64(depth[column + 1]),
+            np.float64(below[column]), np.float64(below[column + 1]),
+            x + column / fx, y, fx, fy,
+        )  # fmt: skip
+        widest = max(across, down)
+        here = (widest > limit) & (widest < np.inf)
+        far[column] = here
+        some += here
+    return some > 0
 
 
 @njit(cache=True, nogil=True)
