@@ -84,6 +84,9 @@ class DepthCode:
     base: float = 0.0
     tolerance: float = 0.0
     """How far from `empty` a number still stands for it: JPEG rings around a silhouette."""
+    doubt: float = 0.0
+    """How far from `empty` a number may still stand for it: beyond `tolerance` it is not measured.
+    """
 
     def __post_init__(self) -> None:
         if not (np.isfinite(self.scale) and self.scale != 0):
@@ -125,8 +128,10 @@ class DepthCode:
                 depth[np.isin(stored, self.not_measured)] = np.nan
             if self.empty is not None:
                 empty = stored == self.empty
-                if self.tolerance:
-                    empty = np.abs(stored - np.float64(self.empty)) <= self.tolerance
+                if self.tolerance or self.doubt:
+                    off = np.abs(stored - np.float64(self.empty))
+                    empty = off <= self.tolerance
+                    depth[off <= self.doubt] = np.nan
                 depth[empty] = np.inf
         return depth
 

@@ -24,6 +24,7 @@ from backproject.geometry.conventions import rig_of
 from backproject.geometry.rig import Rig
 from backproject.geometry.views import Assumption, ViewSet
 from backproject.io.depth_images import DepthCode, Stored
+from backproject.io.mixed import without_mixed
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,6 +59,10 @@ class Asked:
     """Vertical field of view, in degrees, for cameras that come without."""
     distance: float | None = None
     """Distance of the cameras from the centre, for camera directions."""
+    model: str | None = None
+    """Which model, where a source holds several: its name, or its number in a sprite sheet."""
+    cell: int | None = None
+    """Width and height of one image in a sprite sheet, in pixels."""
     allow_outside: bool = False
     """Follow paths in files that leave the source's folder."""
 
@@ -68,7 +73,7 @@ class Asked:
             InputError: numbers that mean nothing, or options that contradict each other.
 
         """
-        for name in ("depth_scale", "near", "far", "fov", "distance"):
+        for name in ("depth_scale", "near", "far", "fov", "distance", "cell"):
             value = getattr(self, name)
             if value is not None and not 0 < value < np.inf:
                 raise InputError(f"{_option(name)}: got {value}, expected a number above 0")
@@ -190,6 +195,9 @@ def views_of(found: Found, asked: Asked) -> ViewSet:
     stored_step = found.stored_step
     if stored_step is None:
         stored_step = float(all(each.dtype.kind in "iu" for each in found.stored))
+    if found.mixed:
+        depth, edges = without_mixed(depth, rig)
+        told.append(edges)
     notes = (Assumption("source", found.source, "its files"), *found.assumptions, *told)
     if found.history is not None:
         notes = (*found.history, *(note for note in told if _is_asked(note)))
