@@ -8,14 +8,17 @@ from pathlib import Path
 from backproject.errors import FileMissingError, FormatError
 from backproject.geometry.views import ViewSet
 from backproject.io.sources import (
+    archive,
     arrays,
     blenderproc,
     colmap,
     depth_folder,
     nerf,
     open3d,
+    paper,
     scannet,
     seven_scenes,
+    sheets,
     tum,
 )
 from backproject.io.sources.source import Asked, Cameras, Source, views_of
@@ -29,7 +32,10 @@ SOURCES: tuple[Source, ...] = (
     tum.SOURCE,
     seven_scenes.SOURCE,
     scannet.SOURCE,
+    paper.SOURCE,
+    sheets.SOURCE,  # after all others that may be one image
     depth_folder.SOURCE,
+    archive.SOURCE,
 )
 """In the order in which they are tried: the first that recognises a path reads it."""
 
