@@ -1,0 +1,224 @@
+"""Gaps between the surfaces of several views, and the equations of the unknowns that close them."""
+
+import numpy as np
+from numba import njit
+
+TWIST = 6
+"""Unknowns of a view: its turn about the scene's middle, and its shift."""
+SHARED = 5
+"""Unknowns of all views: the logarithms of focal length and depth scale, the depth's offset, and
+the principal point's two coordinates.
+"""
+UNKNOWNS = 2 * TWIST + SHARED
+STEEPEST = 4.0
+"""Footprints that depth may differ by over a pixel: 76 degrees."""
+FACING = 0.5
+"""The cosine of the most by which the normals of one place may differ between two views."""
+SEEN_PAST = 2
+"""What a view takes off that looks past a point, where one that agrees adds one: free space is the
+surer sign, as a point of a wrong place often lies near some surface.
+"""
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def pair_equations(
+    start, stop, pixels, depth, near_depth, intrinsics, world_from_camera, camera_from_world,
+    middle, scale, offset, gate, squares, rights, pulls, gaps,
+):  # fmt: skip
+    """Write the gaps of the samples of views [start, stop) to every other view's surface, and the
+    normal equations of those gaps, pair by pair.
+
+    pixels            (N, S, 2) float64, pixel centres; nan where a view has no more samples
+    depth             (N, H, W) float32, planar, not finite where nothing is seen
+    near_depth        (N, 2) the least and the largest depth of each view
+    intrinsics, world_from_camera, camera_from_world  as in a rig
+    middle            (3,) the point that views turn about
+    scale, offset     depth is scale * stored + offset
+    gate              gaps of more are another surface's
+    squares           (N, N, UNKNOWNS, UNKNOWNS): J^T W J
+    rights, pulls     (N, N, UNKNOWNS): J^T W gap, and J^T W 1, as if all gaps were 1
+    gaps              (N, N, S), signed, positive before the other's surface; nan where none
+
+    The gap is that to the plane through the other view's surface where the point projects to (Chen
+    & Medioni 1992); its weight is Tukey's. Unknowns of a pair: the twist of its own view, of the
+    other, and the shared ones. A plane n.p = d has an inverse depth that is linear in the pixel.
+    """
+    jacobian = np.empty(UNKNOWNS)
+    patch, own = np.empty(4), np.empty(4)
+    for i in range(start, stop):
+        fi, gi = intrinsics[i, 0, 0], intrinsics[i, 1, 1]
+        for s in range(pixels.shape[1]):
+            u, v = pixels[i, s, 0], pixels[i, s, 1]
+            if not u >= 0.0:
+                continue
+            stored = np.float64(depth[i, int(v), int(u)])
+            z = scale * stored + offset
+            if z <= 0.0:
+                continue
+            ai, bi = (u - intrinsics[i, 0, 2]) / fi, (v - intrinsics[i, 1, 2]) / gi
+            if not plane_beside(depth[i], int(v), int(u), intrinsics[i], scale, offset, own):
+                continue
+            pose = world_from_camera[i]
+            x0 = pose[0, 0] * ai * z + pose[0, 1] * bi * z + pose[0, 2] * z + pose[0, 3]
+            x1 = pose[1, 0] * ai * z + pose[1, 1] * bi * z + pose[1, 2] * z + pose[1, 3]
+            x2 = pose[2, 0] * ai * z + pose[2, 1] * bi * z + pose[2, 2] * z + pose[2, 3]
+            o0 = pose[0, 0] * own[0] + pose[0, 1] * own[1] + pose[0, 2] * own[2]
+            o1 = pose[1, 0] * own[0] + pose[1, 1] * own[1] + pose[1, 2] * own[2]
+            o2 = pose[2, 0] * own[0] + pose[2, 1] * own[1] + pose[2, 2] * own[2]
+            for j in range(len(depth)):
+                if j == i:
+                    continue
+                to = camera_from_world[j]
+                zj = to[2, 0] * x0 + to[2, 1] * x1 + to[2, 2] * x2 + to[2, 3]
+                # far off all that the other view sees: hidden, or another surface
+                if zj < near_depth[j, 0] - gate or zj > near_depth[j, 1] + gate or zj <= 0.0:
+                    continue
+                xj = to[0, 0] * x0 + to[0, 1] * x1 + to[0, 2] * x2 + to[0, 3]
+                yj = to[1, 0] * x0 + to[1, 1] * x1 + to[1, 2] * x2 + to[1, 3]
+                fj, gj = intrinsics[j, 0, 0], intrinsics[j, 1, 1]
+                aj, bj = xj / zj, yj / zj
+                uj, vj = fj * aj + intrinsics[j, 0, 2], gj * bj + intrinsics[j, 1, 2]
+                if not plane_at(depth[j], uj, vj, intrinsics[j], scale, offset, gate, patch):
+                    continue
+                gap = (1.0 - zj * patch[3]) / np.sqrt(patch[0] ** 2 + patch[1] ** 2 + patch[2] ** 2)
+                if abs(gap) > gate:
+                    continue
+                shrink = -1.0 / np.sqrt(patch[0] ** 2 + patch[1] ** 2 + patch[2] ** 2)
+                m0, m1, m2 = patch[0] * shrink, patch[1] * shrink, patch[2] * shrink
+                back = world_from_camera[j]
+                n0 = back[0, 0] * m0 + back[0, 1] * m1 + back[0, 2] * m2
+                n1 = back[1, 0] * m0 + back[1, 1] * m1 + back[1, 2] * m2
+                n2 = back[2, 0] * m0 + back[2, 1] * m1 + back[2, 2] * m2
+                if n0 * o0 + n1 * o1 + n2 * o2 < FACING:
+                    continue
+                gaps[i, j, s] = gap
+                d0, d1, d2 = x0 - middle[0], x1 - middle[1], x2 - middle[2]
+                jacobian[0] = d1 * n2 - d2 * n1
+                jacobian[1] = d2 * n0 - d0 * n2
+                jacobian[2] = d0 * n1 - d1 * n0
+                jacobian[3], jacobian[4], jacobian[5] = n0, n1, n2
+                for k in range(TWIST):
+                    jacobian[TWIST + k] = -jacobian[k]
+                # the normal in the frame of the point's own view
+                p0 = pose[0, 0] * n0 + pose[1, 0] * n1 + pose[2, 0] * n2
+                p1 = pose[0, 1] * n0 + pose[1, 1] * n1 + pose[2, 1] * n2
+                p2 = pose[0, 2] * n0 + pose[1, 2] * n1 + pose[2, 2] * n2
+                surface = 1.0 / patch[3]
+                along_i = p0 * ai + p1 * bi + p2
+                along_j = m0 * aj + m1 * bj + m2
+                jacobian[12] = (m0 * aj + m1 * bj) * surface - (p0 * ai + p1 * bi) * z
+                jacobian[13] = along_i * (z - offset) - along_j * (surface - offset)
+                jacobian[14] = along_i - along_j
+                jacobian[15] = m0 * surface / fj - p0 * z / fi
+                jacobian[16] = m1 * surface / gj - p1 * z / gi
+                weight = (1.0 - (gap / gate) ** 2) ** 2
+                for p in range(UNKNOWNS):
+                    weighted = weight * jacobian[p]
+                    rights[i, j, p] += weighted * gap
+                    pulls[i, j, p] += weighted
+                    for q in range(p + 1):
+                        squares[i, j, p, q] += weighted * jacobian[q]
+        for j in range(len(depth)):
+            for p in range(UNKNOWNS):
+                for q in range(p):
+                    squares[i, j, q, p] = squares[i, j, p, q]
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def plane_at(depth, u, v, intrinsics, scale, offset, gate, plane):
+    """Write the surface at pixel coordinates (u, v) as (nx, ny, nz, w): the normal over the plane's
+    distance, away from the camera, and the inverse depth. Return False where no plane is: at jumps,
+    at what was not seen, and where the four pixels around bend by more than the `gate`.
+    """
+    column, row = int(np.floor(u - 0.5)), int(np.floor(v - 0.5))
+    if column < 0 or row < 0 or column > depth.shape[1] - 2 or row > depth.shape[0] - 2:
+        return False
+    w00 = 1.0 / (scale * np.float64(depth[row, column]) + offset)
+    w01 = 1.0 / (scale * np.float64(depth[row, column + 1]) + offset)
+    w10 = 1.0 / (scale * np.float64(depth[row + 1, column]) + offset)
+    w11 = 1.0 / (scale * np.float64(depth[row + 1, column + 1]) + offset)
+    least = min(min(w00, w01), min(w10, w11))
+    most = max(max(w00, w01), max(w10, w11))
+    fx, fy = intrinsics[0, 0], intrinsics[1, 1]
+    if not (least > 0.0 and most - least <= STEEPEST * most / min(fx, fy)):  # nan too
+        return False
+    across, down = u - 0.5 - column, v - 0.5 - row
+    bend = w00 - w01 - w10 + w11
+    du = w01 - w00 + down * bend
+    dv = w10 - w00 + across * bend
+    w = w00 + across * (w01 - w00) + down * dv
+    hold_plane(w, du, dv, u, v, intrinsics, plane)
+    return abs(bend) <= 4.0 * gate * np.sqrt(plane[0] ** 2 + plane[1] ** 2 + plane[2] ** 2)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def plane_beside(depth, row, column, intrinsics, scale, offset, plane):
+    """Write the unit normal, to the camera, of the surface at an inner pixel from its neighbours'
+    differences, and its inverse depth; return False where there is none.
+    """
+    left = 1.0 / (scale * np.float64(depth[row, column - 1]) + offset)
+    right = 1.0 / (scale * np.float64(depth[row, column + 1]) + offset)
+    above = 1.0 / (scale * np.float64(depth[row - 1, column]) + offset)
+    below = 1.0 / (scale * np.float64(depth[row + 1, column]) + offset)
+    w = 1.0 / (scale * np.float64(depth[row, column]) + offset)
+    du, dv = 0.5 * (right - left), 0.5 * (below - above)
+    hold_plane(w, du, dv, column + 0.5, row + 0.5, intrinsics, plane)
+    length = np.sqrt(plane[0] ** 2 + plane[1] ** 2 + plane[2] ** 2)
+    for k in range(3):
+        plane[k] /= -length
+    return length < np.inf  # not nan
+
+
+@njit(cache=True, nogil=True, inline="always", error_model="numpy")
+def hold_plane(w, du, dv, u, v, intrinsics, plane):
+    """Write the plane of an inverse depth and its slopes, as in `kernels.unproject`."""
+    plane[0] = intrinsics[0, 0] * du
+    plane[1] = intrinsics[1, 1] * dv
+    plane[2] = w - du * (u - intrinsics[0, 2]) - dv * (v - intrinsics[1, 2])
+    plane[3] = w
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def tally(
+    start, stop, candidates, pixels, depth, intrinsics, world_from_camera, camera_from_world,
+    tolerance, about, agree, past,
+):  # fmt: skip
+    """Count for each candidate (focal factor, depth scale, offset) in [start, stop) the samples
+    that lie on another view's surface, within `tolerance`, to `agree`, and those that another view
+    looks past, to `past`, both (candidates,). Poses are (1 or candidates, N, 4, 4). Only pairs with
+    the view `about` count, or all if it is negative. Other names are those of `pair_equations`.
+    """
+    height, width = depth.shape[1], depth.shape[2]
+    for c in range(start, stop):
+        factor, scale, offset = candidates[c, 0], candidates[c, 1], candidates[c, 2]
+        which = min(c, len(world_from_camera) - 1)
+        for i in range(len(depth)):
+            pose = world_from_camera[which, i]
+            for s in range(pixels.shape[1]):
+                u, v = pixels[i, s, 0], pixels[i, s, 1]
+                if not u >= 0.0:
+                    continue
+                z = scale * np.float64(depth[i, int(v), int(u)]) + offset
+                if z <= 0.0:
+                    continue
+                a = (u - intrinsics[i, 0, 2]) / (factor * intrinsics[i, 0, 0]) * z
+                b = (v - intrinsics[i, 1, 2]) / (factor * intrinsics[i, 1, 1]) * z
+                x0 = pose[0, 0] * a + pose[0, 1] * b + pose[0, 2] * z + pose[0, 3]
+                x1 = pose[1, 0] * a + pose[1, 1] * b + pose[1, 2] * z + pose[1, 3]
+                x2 = pose[2, 0] * a + pose[2, 1] * b + pose[2, 2] * z + pose[2, 3]
+                for j in range(len(depth)):
+                    if about >= 0 and i != about and j != about:
+                        continue
+                    to = camera_from_world[which, j]
+                    zj = to[2, 0] * x0 + to[2, 1] * x1 + to[2, 2] * x2 + to[2, 3]
+                    if j == i or zj <= 0.0:
+                        continue
+                    xj = to[0, 0] * x0 + to[0, 1] * x1 + to[0, 2] * x2 + to[0, 3]
+                    yj = to[1, 0] * x0 + to[1, 1] * x1 + to[1, 2] * x2 + to[1, 3]
+                    column = factor * intrinsics[j, 0, 0] * xj / zj + intrinsics[j, 0, 2]
+                    row = factor * intrinsics[j, 1, 1] * yj / zj + intrinsics[j, 1, 2]
+                    if not (0.0 <= column < width and 0.0 <= row < height):
+                        continue
+                    seen = scale * np.float64(depth[j, int(row), int(column)]) + offset
+                    agree[c] += abs(zj - seen) <= tolerance
+                    past[c] += zj < seen - tolerance
