@@ -71,7 +71,7 @@ def find_outliers(views: ViewSet, probe: Probe | None = None) -> Outliers:
     if not consistent:
         kept[:] = True
         rest, leads = agreement, _leads(agreement, kept)
-    empty = ~views.silhouettes.any(axis=(1, 2))
+    empty = np.asarray(~views.silhouettes.any(axis=(1, 2)))
     score = rest.consistency
     return Outliers(~kept, empty, leads, agreement.consistency, score, consistent)
 
