@@ -100,9 +100,8 @@ class _Regions:
     def of(cls, solid: Solid, evidence: Evidence | None, threads: int) -> _Regions:
         """Return the regions of hidden space, and with evidence those of free space too."""
         table, count = solid.table, len(solid.blocks)
-        rows = solid.state.view(np.uint64)
         counts, shell = np.empty(8 * count, np.int64), np.empty(8 * count, np.uint64)
-        label = (regions.label_regions, count, rows, evidence is not None)
+        label = (regions.label_regions, count, solid.rows, evidence is not None)
         parallel.run(*label, counts, np.empty(0, np.uint64), shell, threads=threads)
         first = np.concatenate([[0], np.cumsum(counts)])
         stored = int(first[-1])

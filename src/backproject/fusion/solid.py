@@ -47,6 +47,11 @@ class Solid:
     blocks: NDArray[np.int64]
     state: NDArray[np.uint8]
 
+    @property
+    def rows(self) -> NDArray[np.uint64]:
+        """The states of eight corners each, (B, 64): what whole words are read from."""
+        return self.state.view(np.uint64)
+
     def store(self, new: NDArray[np.int64], fill: NDArray[np.uint8]) -> None:
         """Store the blocks `new` (K, 3), each filled with one state (K,)."""
         self.table[tuple(new.T)] = np.arange(len(self.blocks), len(self.blocks) + len(new))
@@ -141,24 +146,34 @@ def make_well_composed(solid: Solid, *, threads: int) -> None:
         count = len(solid.blocks)
         flawed = np.empty(count, np.uint8)
         parallel.run(
-            nets.find_flaws, count, solid.blocks, solid.table, solid.state, mended, flawed,
+            nets.find_flaws, count, solid.blocks, solid.table, solid.rows, mended, flawed,
             threads=threads,
         )  # fmt: skip
         corners = np.indices((kernel.SIDE,) * 3).reshape(3, -1).T
         cells = (solid.blocks[flawed == 1][:, None] * kernel.SIDE + corners).reshape(-1, 3)
         wanted = np.empty((4096, 3), np.int64)
         missing = nets.mend(cells, solid.table, solid.state, mended, wanted)
-        homeless = np.empty((count, 27), np.uint8)
+        unstored = _beside_others(solid.table)
+        homeless = np.empty(len(unstored), np.bool_)
         parallel.run(
-            nets.find_homeless, count, solid.blocks, solid.table, solid.state, homeless,
+            nets.find_homeless, len(unstored), unstored, solid.table, solid.rows, homeless,
             threads=threads,
         )  # fmt: skip
-        rows, sides = np.nonzero(homeless)
-        around = np.indices((3, 3, 3)).reshape(3, -1).T - 1
-        need = np.concatenate([solid.blocks[rows] + around[sides], wanted[:missing]])
+        need = np.concatenate([unstored[homeless], wanted[:missing]])
         if len(need) == 0:
             return
         solid.store_as_is(np.unique(need, axis=0))
+
+
+def _beside_others(table: NDArray[np.int32]) -> NDArray[np.int64]:
+    """Return the unstored blocks (K, 3) whose cells may reach into what differs from them."""
+    low = high = np.minimum(table, 0)
+    for axis in range(3):
+        ahead = tuple(slice(1, None) if a == axis else slice(None) for a in range(3))
+        here = tuple(slice(None, -1) if a == axis else slice(None) for a in range(3))
+        low, high = np.minimum(low[here], low[ahead]), np.maximum(high[here], high[ahead])
+    inner = tuple(slice(None, -1) for _ in range(3))
+    return np.argwhere((table[inner] < 0) & (low != high))
 
 
 def _part_of(progress: Progress, begin: float, end: float) -> Callable[[float], None]:

@@ -96,7 +96,7 @@ def _net(
     count = len(solid.blocks)
     vertex_of = np.empty((count, kernel.SIDE**3), np.int16)
     counts = np.empty((count, 2), np.int64)
-    stored = (solid.blocks, solid.table, solid.state, vertex_of)
+    stored = (solid.blocks, solid.table, solid.rows, vertex_of)
     parallel.run(nets.count_elements, count, *stored, counts, threads=threads)
     first = np.concatenate([[[0, 0]], np.cumsum(counts, axis=0)])
     vertices, outward = np.empty((first[-1, 0], 3)), np.empty((first[-1, 0], 3))
@@ -138,5 +138,5 @@ def _without_crumbs(
     kept = triangles[piece] >= CRUMB
     if kept.all() or not kept.any():
         return vertices, outward, quads
-    renumbered = np.cumsum(kept, dtype=np.int32) - 1
-    return vertices[kept], outward[kept], renumbered[quads[kept[quads[:, 0]]]]
+    count, polygons = nets.drop_pieces(kept, vertices, outward, quads)
+    return vertices[:count], outward[:count], quads[:polygons]

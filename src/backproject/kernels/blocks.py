@@ -26,6 +26,10 @@ NOT_FIRST_K, NOT_LAST_K = np.uint64(0xEEEEEEEEEEEEEEEE), np.uint64(0x77777777777
 NOT_FIRST_I, NOT_LAST_I = np.uint64(0xFFFFFFFFFFFF0000), np.uint64(0x0000FFFFFFFFFFFF)
 NOT_FIRST_J, NOT_LAST_J = np.uint64(0xFFF0FFF0FFF0FFF0), np.uint64(0x0FFF0FFF0FFF0FFF)
 LOWEST, GATHER = np.uint64(0x0101010101010101), np.uint64(0x0102040810204080)
+"""The product of the second with bits that lie where the first has them has these side by side in
+its last byte.
+"""
+LAST_BYTE = np.uint64(56)
 OUTERMOST = np.argsort(
     np.array([(x, y, z) for x in (-1, 1) for y in (-1, 1) for z in (-1, 1)])
     @ np.indices((PART, PART, PART)).reshape(3, -1),
@@ -226,11 +230,10 @@ def part_bits(rows, part, plane):
     """
     bits = NOTHING
     first = 4 * SIDE * (part >> 2) + 4 * (part >> 1 & 1)
-    half = np.uint64(56 + 4 * (part & 1))
+    half = np.uint64(4 * (part & 1))
     for row in range(16):
         word = rows[first + SIDE * (row >> 2) + (row & 3)] >> np.uint64(plane)
-        # The product has the lowest bits of the eight bytes side by side in its highest byte.
-        four = (word & LOWEST) * GATHER >> half & FIFTEEN
+        four = lowest_bits(word) >> half & FIFTEEN
         bits |= four << np.uint64(4 * row)
     return bits
 
@@ -264,6 +267,7 @@ def carve(
     """
     everyone = np.arange(w.shape[0])
     likely, chosen = np.empty_like(everyone), np.empty_like(everyone)
+    rows = state.view(np.uint64)
     for block in range(start, stop):
         corners = state[block]
         bx, by, bz = blocks[block, 0] * SIDE, blocks[block, 1] * SIDE, blocks[block, 2] * SIDE
@@ -273,10 +277,7 @@ def carve(
         )  # fmt: skip
         for part in range(8):
             i0, j0, k0 = PART * (part >> 2), PART * (part >> 1 & 1), PART * (part & 1)
-            undecided = NOTHING
-            for c in range(PART**3):
-                if corners[corner_of(i0, j0, k0, c)] == OPEN:
-                    undecided |= ONE << np.uint64(c)
+            undecided = part_bits(rows[block], part, 1) & ~part_bits(rows[block], part, 0)
             if undecided == NOTHING:
                 continue
             count = many
@@ -311,9 +312,10 @@ def carve(
                     answers += free
                     corners[corner] = FREE if free else HIDDEN
                 if answers == 0 or answers == asked:
-                    for c in range(PART**3):
-                        if piece >> np.uint64(c) & ONE:
-                            corners[corner_of(i0, j0, k0, c)] = FREE if answers else HIDDEN
+                    while piece != NOTHING:
+                        corner = corner_of(i0, j0, k0, lowest_of(piece))
+                        corners[corner] = FREE if answers else HIDDEN
+                        piece &= piece - ONE
 
 
 @njit(cache=True, nogil=True, inline="always")
@@ -434,38 +436,40 @@ def layer_is(
     return True
 
 
+@njit(cache=True, nogil=True, inline="always")
+def lowest_bits(word):
+    """Return the lowest bits of the eight bytes of a word, side by side."""
+    return (word & LOWEST) * GATHER >> LAST_BYTE
+
+
 @njit(cache=True, nogil=True)
-def gather_apron(block, blocks, table, state, local):
-    """Copy the corners of a block and of the layer behind its far faces to `local` (9, 9, 9): 1
-    solid, 0 free.
+def gather_apron(x, y, z, table, rows, apron):
+    """Fill `apron` (9, 9) with the solid corners of block (x, y, z) and of the layer behind its far
+    faces: bit k of [i, j] is corner (i, j, k). `rows` (B, 64) are the states.
     """
-    bx, by, bz = blocks[block, 0], blocks[block, 1], blocks[block, 2]
-    for side in range(8):
-        dx, dy, dz = side >> 2, side >> 1 & 1, side & 1
-        home = table[bx + dx, by + dy, bz + dz]
-        for i in range(8 * dx, 8 + dx):
-            for j in range(8 * dy, 8 + dy):
-                for k in range(8 * dz, 8 + dz):
-                    if home >= 0:
-                        local[i, j, k] = (
-                            state[home, ((i & 7) * SIDE + (j & 7)) * SIDE + (k & 7)] & 1
-                        )
-                    else:
-                        local[i, j, k] = 1 if home == INSIDE else 0
+    for side in range(4):
+        dx, dy = side >> 1, side & 1
+        home, far = table[x + dx, y + dy, z], table[x + dx, y + dy, z + 1]
+        for i in range(SIDE * dx, SIDE + dx):
+            for j in range(SIDE * dy, SIDE + dy):
+                row = (i & 7) * SIDE + (j & 7)
+                near_bits = 255 if home == INSIDE else 0
+                if home >= 0:
+                    near_bits = np.int64(lowest_bits(rows[home, row]))
+                far_bit = 1 if far == INSIDE else 0
+                if far >= 0:
+                    far_bit = np.int64(rows[far, row] & ONE)
+                apron[i, j] = near_bits | far_bit << SIDE
 
 
 @njit(cache=True, nogil=True, inline="always")
-def local_mask(local, i, j, k):
+def apron_mask(apron, i, j, k):
     """Return which of the 8 corners of a gathered block's cell are solid: bit 4 dx + 2 dy + dz."""
     return (
-        local[i, j, k]
-        | local[i, j, k + 1] << 1
-        | local[i, j + 1, k] << 2
-        | local[i, j + 1, k + 1] << 3
-        | local[i + 1, j, k] << 4
-        | local[i + 1, j, k + 1] << 5
-        | local[i + 1, j + 1, k] << 6
-        | local[i + 1, j + 1, k + 1] << 7
+        (apron[i, j] >> k & 3)
+        | (apron[i, j + 1] >> k & 3) << 2
+        | (apron[i + 1, j] >> k & 3) << 4
+        | (apron[i + 1, j + 1] >> k & 3) << 6
     )
 
 

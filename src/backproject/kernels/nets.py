@@ -10,7 +10,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from backproject.kernels.blocks import HIDDEN, SIDE, cell_mask, gather_apron, local_mask
+from backproject.kernels.blocks import HIDDEN, SIDE, apron_mask, cell_mask, gather_apron
 
 CORNERS = SIDE * SIDE * SIDE
 ROUNDING = 1e-6
@@ -40,21 +40,28 @@ def mending_table() -> NDArray[np.uint8]:
 
 
 @njit(cache=True, nogil=True)
-def find_mixed(local, mixed):
+def mixed_rows(apron, rows):
+    """Fill `rows` (8, 8) with the mixed cells of a gathered block, bit k of [i, j] for cell (i, j,
+    k); return whether there are any.
+    """
+    found = 0
+    for i in range(SIDE):
+        for j in range(SIDE):
+            a, b, c, d = apron[i, j], apron[i, j + 1], apron[i + 1, j], apron[i + 1, j + 1]
+            some, every = a | b | c | d, a & b & c & d
+            rows[i, j] = (some | some >> 1) & ~(every & every >> 1) & 255
+            found |= rows[i, j]
+    return found != 0
+
+
+@njit(cache=True, nogil=True)
+def find_mixed(apron, mixed):
     """List in `mixed` the mixed cells of a gathered block, part by part of 4 x 4 x 4 corners, so
     that vertices of a part get numbers in a row; return how many there are.
     """
     rows = np.empty((SIDE, SIDE), np.int64)
-    for i in range(SIDE):
-        for j in range(SIDE):
-            some, every = 0, 511
-            for near in range(4):
-                bits = 0
-                for k in range(SIDE + 1):
-                    bits |= int(local[i + (near >> 1), j + (near & 1), k]) << k
-                some |= bits
-                every &= bits
-            rows[i, j] = (some | some >> 1) & ~(every & every >> 1) & 255
+    if not mixed_rows(apron, rows):
+        return 0
     count = 0
     for part in range(8):
         for row in range(16):
@@ -70,18 +77,19 @@ def find_mixed(local, mixed):
 
 
 @njit(cache=True, nogil=True)
-def find_flaws(start, stop, blocks, table, state, mended, flawed):
+def find_flaws(start, stop, blocks, table, rows, mended, flawed):
     """Mark in `flawed` (blocks,) those of blocks [start, stop) that own a cell which is not
     well-composed.
     """
-    local = np.empty((SIDE + 1, SIDE + 1, SIDE + 1), np.uint8)
+    apron = np.empty((SIDE + 1, SIDE + 1), np.int64)
     mixed = np.empty(CORNERS, np.int16)
     for block in range(start, stop):
-        gather_apron(block, blocks, table, state, local)
+        x, y, z = blocks[block]
+        gather_apron(x, y, z, table, rows, apron)
         flawed[block] = 0
-        for nth in range(find_mixed(local, mixed)):
+        for nth in range(find_mixed(apron, mixed)):
             corner = mixed[nth]
-            mask = local_mask(local, corner >> 6, corner >> 3 & 7, corner & 7)
+            mask = apron_mask(apron, corner >> 6, corner >> 3 & 7, corner & 7)
             if mended[mask] != mask:
                 flawed[block] = 1
                 break
@@ -118,41 +126,33 @@ def mend(cells, table, state, mended, wanted):
 
 
 @njit(cache=True, nogil=True)
-def find_homeless(start, stop, blocks, table, state, homeless):
-    """Mark in `homeless` (blocks, 27) the unstored neighbours of blocks [start, stop) that own a
-    mixed cell.
+def find_homeless(start, stop, unstored, table, rows, homeless):
+    """Mark in `homeless` (K,) those of blocks [start, stop) of `unstored` (K, 3) that own a mixed
+    cell.
     """
+    apron = np.empty((SIDE + 1, SIDE + 1), np.int64)
+    mixed = np.empty((SIDE, SIDE), np.int64)
     for block in range(start, stop):
-        for side in range(27):
-            homeless[block, side] = 0
-            dx, dy, dz = side // 9 - 1, side // 3 % 3 - 1, side % 3 - 1
-            bx, by, bz = blocks[block, 0] + dx, blocks[block, 1] + dy, blocks[block, 2] + dz
-            if table[bx, by, bz] >= 0:
-                continue
-            # only the cells of the neighbour that touch this block
-            for i in range(SIDE - 1 if dx < 0 else 0, 1 if dx > 0 else SIDE):
-                for j in range(SIDE - 1 if dy < 0 else 0, 1 if dy > 0 else SIDE):
-                    for k in range(SIDE - 1 if dz < 0 else 0, 1 if dz > 0 else SIDE):
-                        mask = cell_mask(table, state, bx * SIDE + i, by * SIDE + j, bz * SIDE + k)
-                        if mask != 0 and mask != 255:
-                            homeless[block, side] = 1
+        x, y, z = unstored[block]
+        gather_apron(x, y, z, table, rows, apron)
+        homeless[block] = mixed_rows(apron, mixed)
 
 
 @njit(cache=True, nogil=True)
-def count_elements(start, stop, blocks, table, state, vertex_of, counts):
+def count_elements(start, stop, blocks, table, rows, vertex_of, counts):
     """Give numbers to the mixed cells within each block [start, stop); count them and the crossed
     edges in `counts`.
     """
-    local = np.empty((SIDE + 1, SIDE + 1, SIDE + 1), np.uint8)
+    apron = np.empty((SIDE + 1, SIDE + 1), np.int64)
     mixed = np.empty(CORNERS, np.int16)
     for block in range(start, stop):
-        gather_apron(block, blocks, table, state, local)
-        vertex_of[block] = -1
-        vertices = find_mixed(local, mixed)
+        x, y, z = blocks[block]
+        gather_apron(x, y, z, table, rows, apron)
+        vertices = find_mixed(apron, mixed)
         quads = 0
         for nth in range(vertices):
             corner = mixed[nth]
-            mask = local_mask(local, corner >> 6, corner >> 3 & 7, corner & 7)
+            mask = apron_mask(apron, corner >> 6, corner >> 3 & 7, corner & 7)
             vertex_of[block, corner] = nth
             here = mask & 1
             quads += (mask >> 4 & 1) != here
@@ -163,27 +163,28 @@ def count_elements(start, stop, blocks, table, state, vertex_of, counts):
 
 
 @njit(cache=True, nogil=True)
-def fill_elements(start, stop, blocks, table, state, vertex_of, first, vertices, outward, quads):
+def fill_elements(start, stop, blocks, table, rows, vertex_of, first, vertices, outward, quads):
     """Write the elements of blocks [start, stop): vertices in grid units, rough outward directions,
     quadrilaterals.
 
     A vertex starts at the mean of the middles of its cell's crossed edges. `first` (blocks, 2)
     holds the first vertex and first quadrilateral of each block.
     """
-    local = np.empty((SIDE + 1, SIDE + 1, SIDE + 1), np.uint8)
+    apron = np.empty((SIDE + 1, SIDE + 1), np.int64)
     mixed = np.empty(CORNERS, np.int16)
     places, directions = np.zeros((256, 3)), np.zeros((256, 3))
     for mask in range(1, 255):
         _place(mask, places[mask], directions[mask])
     for block in range(start, stop):
-        bx, by, bz = blocks[block, 0] * SIDE, blocks[block, 1] * SIDE, blocks[block, 2] * SIDE
-        gather_apron(block, blocks, table, state, local)
+        x, y, z = blocks[block]
+        bx, by, bz = SIDE * x, SIDE * y, SIDE * z
+        gather_apron(x, y, z, table, rows, apron)
         quad = first[block, 1]
-        for nth in range(find_mixed(local, mixed)):
+        for nth in range(find_mixed(apron, mixed)):
             corner = mixed[nth]
             vertex = first[block, 0] + vertex_of[block, corner]
             i, j, k = bx + (corner >> 6), by + (corner >> 3 & 7), bz + (corner & 7)
-            mask = local_mask(local, corner >> 6, corner >> 3 & 7, corner & 7)
+            mask = apron_mask(apron, corner >> 6, corner >> 3 & 7, corner & 7)
             vertices[vertex, 0] = i + places[mask, 0]
             vertices[vertex, 1] = j + places[mask, 1]
             vertices[vertex, 2] = k + places[mask, 2]
@@ -281,6 +282,8 @@ def find_pieces(polygons, piece):
             here = piece[here]
         for n in range(1, polygons.shape[1]):
             there = polygons[q, n]
+            if piece[there] == here:
+                continue
             while piece[there] != there:
                 piece[there] = piece[piece[there]]
                 there = piece[there]
@@ -293,3 +296,26 @@ def find_pieces(polygons, piece):
         piece[v] = piece[piece[v]]
         while piece[piece[v]] != piece[v]:
             piece[v] = piece[piece[v]]
+
+
+@njit(cache=True, nogil=True)
+def drop_pieces(kept, vertices, outward, quads):
+    """Move the vertices that are `kept` (V,) to the front of their arrays, and the quadrilaterals
+    between them; return how many of each there are. In place, as `kernels.samples.close_ranks`.
+    """
+    renumbered = np.empty(kept.shape[0], np.int32)
+    count = 0
+    for v in range(kept.shape[0]):
+        if kept[v]:
+            renumbered[v] = count
+            for axis in range(3):
+                vertices[count, axis] = vertices[v, axis]
+                outward[count, axis] = outward[v, axis]
+            count += 1
+    polygons = 0
+    for q in range(quads.shape[0]):
+        if kept[quads[q, 0]]:
+            for n in range(4):
+                quads[polygons, n] = renumbered[quads[q, n]]
+            polygons += 1
+    return count, polygons
