@@ -18,6 +18,8 @@ import OpenEXR
 import pytest
 import tifffile
 from frames import save_png, save_text, steps
+from paper_files import in_bytes, zipped
+from paper_files import write_folder as write_paper
 from PIL import Image
 from test_source_colmap import write_maps, write_model
 from test_source_open3d import by_hand as open3d_by_hand
@@ -242,6 +244,35 @@ def blenderproc(views, path):
             file.create_dataset("campose", data=np.bytes_(json.dumps([state])))
 
 
+def paper(views, path):
+    write_paper(views, path)
+    write_camera_list(views.rig.centers_world / 1.5, path / "camPosList.txt")
+    for k in range(len(views)):
+        file = path / "mask" / f"model_7_Cam_{k}.png"
+        file.parent.mkdir(exist_ok=True)
+        Image.fromarray(np.where(np.isinf(views.depth[k]), 0, 255).astype(np.uint8)).save(file)
+
+
+def paper_in_jpeg(views, path):
+    path.mkdir()
+    write_camera_list(views.rig.centers_world / 1.5, path / "camPosList.txt")
+    for k, depth in enumerate(views.depth):
+        Image.fromarray(in_bytes(depth)).save(path / f"model_7_Cam_{k}.jpg")
+
+
+def sheet(views, path):
+    path.mkdir()
+    write_camera_list(views.rig.centers_world / 1.5, path / "camPosList.txt")
+    for k, depth in enumerate(views.depth):
+        Image.fromarray(np.tile(in_bytes(depth)[:9, :9], (2, 1))).save(path / f"VP-{k}.png")
+
+
+def zipped_paper(views, path):
+    paper(views, path.parent / "folder")
+    zipped(path.parent / "folder", path)
+    shutil.rmtree(path.parent / "folder")
+
+
 def open3d_json(views, path):
     open3d_by_hand(views, path, as_json=True)
 
@@ -253,11 +284,18 @@ EXAMPLES = {each.name: (each, each.write) for each in SOURCES if each.write} | {
     "COLMAP, binary": (sources.colmap.SOURCE, colmap_binary),
     "BlenderProc": (sources.blenderproc.SOURCE, blenderproc),
     "Open3D, JSON": (sources.open3d.SOURCE, open3d_json),
+    "the paper's": (sources.paper.SOURCE, paper),
+    "the paper's, JPEG": (sources.paper.SOURCE, paper_in_jpeg),
+    "sprite sheets": (sources.sheets.SOURCE, sheet),
+    "archive": (sources.archive.SOURCE, zipped_paper),
 }
 """Sources, and writers `(views, path)` of examples of them."""
-ONE_FILE = {sources.arrays.SOURCE: "whole.npz"}
+ONE_FILE = {sources.arrays.SOURCE: "whole.npz", sources.archive.SOURCE: "whole.zip"}
 """The names of sources that are one file."""
-ASKED = {sources.depth_folder.SOURCE: Asked(fov=43)}
+ASKED = {
+    sources.depth_folder.SOURCE: Asked(fov=43),
+    sources.sheets.SOURCE: Asked(cell=9, model="1"),
+}
 """What must be said to read an example."""
 
 

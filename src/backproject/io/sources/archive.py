@@ -15,7 +15,7 @@ from backproject.errors import BackprojectError, FormatError
 from backproject.geometry.views import Assumption
 from backproject.io.sources.folders import quietly
 from backproject.io.sources.paper import model_of, models_in
-from backproject.io.sources.protocol import chosen
+from backproject.io.sources.protocol import MASK_FOLDER, chosen
 from backproject.io.sources.source import Asked, Found, Source
 
 MOST_FILES = 20_000
@@ -46,7 +46,7 @@ def read_archive(path: Path, asked: Asked) -> Found:
     cameras = found.cameras
     if cameras.is_relative_to(folder):
         cameras = path / cameras.relative_to(folder)
-    note = Assumption("archive", inside or "its top", f"{found.source} was found there")
+    note = Assumption("archive", "its top" if inside == "." else inside, "a source was found there")
     return replace(found, files=moved, cameras=cameras, assumptions=[note, *found.assumptions])
 
 
@@ -62,7 +62,8 @@ def _opened(path: Path) -> Iterator[zipfile.ZipFile]:
 
 def _members(archive: zipfile.ZipFile, path: Path) -> list[zipfile.ZipInfo]:
     """Return the files in an archive, without what systems add by themselves; each name is safe."""
-    members = [member for member in archive.infolist() if not member.is_dir()]
+    # not is_dir(), which trips over an empty name
+    members = [each for each in archive.infolist() if not each.filename.endswith("/")]
     kept = [each for each in members if not set(PurePosixPath(each.filename).parts) & set(_JUNK)]
     names = set()
     for member in kept:
@@ -74,9 +75,7 @@ def _members(archive: zipfile.ZipFile, path: Path) -> list[zipfile.ZipInfo]:
             )
         kind = stat.S_IFMT(member.external_attr >> 16)
         if kind not in (0, stat.S_IFREG):
-            raise FormatError(
-                f"{path}: {member.filename[:100]!r} is no plain file but a link or so"
-            )
+            raise FormatError(f"{path}: {member.filename[:100]!r} is a link, expected a plain file")
         if member.flag_bits & 1:
             raise FormatError(f"{path}: {member.filename[:100]!r} is encrypted: unpack it first")
         if name in names:
@@ -130,7 +129,9 @@ def _read_inside(folder: Path, asked: Asked) -> tuple[Found, str]:
     top = folder
     while len(inside := sorted(top.iterdir())) == 1 and inside[0].is_dir():
         top = inside[0]
-    for places in ([top], [each for each in inside if each.is_dir()], inside):
+    things = [each for each in inside if each.name != MASK_FOLDER]
+    alone = [each for each in things if each.is_file()] if len(things) == 1 else []
+    for places in (alone, [top], [each for each in inside if each.is_dir()], inside):
         known = {place.name: (place, source) for place in places if (source := _source_of(place))}
         if known:
             several = len(known) > 1

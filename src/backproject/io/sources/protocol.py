@@ -26,6 +26,8 @@ MASK_FOLDER = "mask"
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg")
 SURFACE, BACKGROUND = 0.995, 0.3
 """A mask above the first is surface, up to the second background: the paper's own thresholds."""
+_DIGITS = 1e-3
+"""By how much a listed length may be off: lists are rounded."""
 _SHOWN = 8
 """How many models an error lists."""
 
@@ -201,17 +203,9 @@ def chosen(models: Sequence[str], asked: str | None, path: Path) -> str:
 
 def _looking_in(found: Directions, asked: Asked, shape: tuple[int, ...]) -> Cameras:
     height, width = shape
-    lengths = np.linalg.norm(found.directions, axis=1)
-    known = [np.allclose(lengths, length, rtol=1e-3) for length in (1, DISTANCE)]
-    if asked.distance is None and not any(known):
-        raise FormatError(
-            f"{found.file}: positions {lengths.min():g} to {lengths.max():g} from the origin,"
-            f" expected directions of length 1, or positions {DISTANCE:g} from it; --distance says"
-            " how far the cameras are"
-        )
     distance, fov = asked.distance or DISTANCE, asked.fov or FOV
     try:
-        places = found.directions / lengths[:, None] * distance
+        places = _places(found, asked.distance)
         rig = Rig.looking_at(places, size=(width, height), fov_deg=fov)
     except InputError as error:
         raise FormatError(f"{found.file}: {error}") from error
@@ -231,6 +225,22 @@ def _looking_in(found: Directions, asked: Asked, shape: tuple[int, ...]) -> Came
             ),
         ],
     )
+
+
+def _places(found: Directions, distance: float | None) -> NDArray[np.float64]:
+    """Return where the cameras stand, (N, 3); directions keep their digits."""
+    lengths = np.linalg.norm(found.directions, axis=1)
+    if np.allclose(lengths, 1, rtol=_DIGITS):
+        return found.directions * (distance or DISTANCE)
+    if distance is not None:
+        return np.asarray(found.directions / lengths[:, None] * distance)
+    if not np.allclose(lengths, DISTANCE, rtol=_DIGITS):
+        raise FormatError(
+            f"{found.file}: positions {lengths.min():g} to {lengths.max():g} from the origin,"
+            f" expected directions of length 1, or positions {DISTANCE:g} from it; --distance says"
+            " how far the cameras are"
+        )
+    return found.directions
 
 
 def _mask_of(image: Path, folder: Path) -> Path | None:
