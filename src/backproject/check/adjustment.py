@@ -31,28 +31,34 @@ SHRINK = 0.8
 """The most by which the gate shrinks in a round."""
 OUTLYING = 6.0
 """Median gaps beyond which a gap is another surface's: 4 standard deviations."""
-NARROWEST = 0.02
-"""The least gate, in footprints: bilinear surfaces are not truer between their pixels."""
+NARROWEST = 0.25
+"""The least gate, in footprints. Between pixels a surface bent by a radius of R pixels is off by up
+to 1 / (8 R); what is bent as a pixel is must count beside planes, as it may tell what they do not.
+"""
 STILL = 1e-3
 """Steps that move no sample by more than so many footprints end the rounds."""
 GATE = 8.0
 """Footprints within which surfaces are paired where they lie together about."""
 SHOWS = 2.0
 """A change shows if it parts the surfaces by so many times what they are apart already."""
-DAMPING = 1e-7
-"""Of the diagonal: it holds what nothing determines where it is."""
+DAMPING = 1e-4
+"""The square of what a motion must part surfaces by, of itself, for a step to follow it in full
+(Levenberg-Marquardt): what nothing determines stays where it is.
+"""
 
 
 @dataclass(frozen=True)
 class Scene:
-    """Views made ready: `depth` (N, H, W) float32, smooth where it was held in steps; `pixels`
-    (N, S, 2), centres in the midst of smooth surface, nan past a view's last; `reach` (N, 2) the
+    """Views made ready: `depth` (N, H, W) float32, smooth where it was held in steps;
+    `surface`, the same, nan off the midst of smooth surface; `pixels` (N, S, 2), centres of some of
+    that, nan past a view's last; `reach` (N, 2) the
     least and largest depth of each; the `rig` is that of `views`; `middle` (3,) of the scene and
     its `radius`; `footprint`, a pixel's width there.
     """
 
     views: ViewSet
     depth: NDArray[np.float32]
+    surface: NDArray[np.float32]
     pixels: NDArray[np.float64]
     reach: NDArray[np.float64]
     middle: NDArray[np.float64]
@@ -66,12 +72,10 @@ class Scene:
         step = views.step or _recurring_step(views.depth)
         depth = _without_steps(views, step) if step else views.depth
         rng = np.random.default_rng(seed)
-        pixels = np.stack(
-            [
-                _smooth_pixels(image, views.rig.intrinsics[k], samples, rng)
-                for k, image in enumerate(depth)
-            ]
+        smooth = np.stack(
+            [_smooth(image, k) for image, k in zip(depth, views.rig.intrinsics, strict=True)]
         )
+        pixels = np.stack([_drawn(mask, samples, rng) for mask in smooth])
         points = [
             camera.unproject(chosen, depth[k][tuple(chosen.astype(int).T[::-1])])
             for k, camera in enumerate(views.rig)
@@ -89,7 +93,14 @@ class Scene:
             )
         typical = float(np.nanmedian(known)) if seen.any() else 1.0
         footprint = typical / float(np.median(views.rig.intrinsics[:, 0, 0]))
-        return cls(views, depth, pixels, reach, middle, radius, footprint, step)
+        surface = np.where(smooth, depth, np.float32(np.nan))
+        return cls(views, depth, surface, pixels, reach, middle, radius, footprint, step)
+
+    def with_creases(self) -> Scene:
+        """Return the scene in which bent and creased surface counts too: less exact, but there is
+        more to go by.
+        """
+        return replace(self, surface=self.depth)
 
     def seen_from(self, view: int) -> Scene:
         """Return the scene with the samples of one view alone."""
@@ -99,9 +110,12 @@ class Scene:
 
     def without(self, views: NDArray[np.bool_]) -> Scene:
         """Return the scene in which some views (N,) see nothing."""
-        depth, pixels = self.depth.copy(), self.pixels.copy()
-        depth[views], pixels[views] = np.nan, np.nan
-        return replace(self, depth=depth, pixels=pixels)
+        blind = views[:, None, None]
+        depth, surface, pixels = (
+            np.where(blind, np.float32(np.nan), each)
+            for each in (self.depth, self.surface, self.pixels)
+        )
+        return replace(self, depth=depth, surface=surface, pixels=pixels)
 
     @property
     def typical_depth(self) -> float:
@@ -172,7 +186,7 @@ def equations(scene: Scene, state: State, gate: float) -> Equations:
     rights, pulls = np.zeros((count, count, UNKNOWNS)), np.zeros((count, count, UNKNOWNS))
     gaps = np.full((count, count, samples), np.nan)
     parallel.run(
-        pair_equations, count, scene.pixels, scene.depth,
+        pair_equations, count, scene.pixels, scene.depth, scene.surface,
         state.scale * scene.reach + state.offset, state.intrinsics(scene.views.rig.intrinsics),
         np.ascontiguousarray(state.poses), invert_poses(state.poses), scene.middle,
         state.scale, state.offset, gate, squares, rights, pulls, gaps,
@@ -212,7 +226,7 @@ def adjust(
     for k in range(rounds):
         found = equations(scene, state, gate)
         step = np.zeros(len(free))
-        step[free] = _solved(found.square[free][:, free], -found.rights.sum(axis=0)[free])
+        step[free] = _solved(scene, found, free)
         state = state.moved(step, scene.middle)
         if heard is not None:
             heard(k / rounds)
@@ -290,12 +304,19 @@ def _median(gaps: NDArray[np.float64]) -> float:
     return float(np.median(known)) if len(known) else np.inf
 
 
-def _solved(square: NDArray[np.float64], right: NDArray[np.float64]) -> NDArray[np.float64]:
-    diagonal = np.diag(square)
-    if not diagonal.any():
-        return np.zeros_like(right)
-    floor = DAMPING * diagonal + 1e-12 * diagonal.max()
-    return np.asarray(np.linalg.solve(square + np.diag(floor), right))
+def _solved(scene: Scene, found: Equations, free: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Return the step of the free unknowns. A turn is weighed by how far it moves the scene."""
+    diagonal = np.diag(found.square)
+    if not diagonal[free].any():
+        return np.zeros(np.count_nonzero(free))
+    twists = diagonal[:-SHARED].reshape(-1, TWIST)
+    # normals are unit vectors: the shifts' squares add up to the weights
+    weights = twists[:, 3:].sum(axis=1, keepdims=True)
+    metric = np.repeat([[scene.radius**2, 1.0]], 3, axis=1)
+    damping = np.concatenate([(weights * metric).ravel(), diagonal[-SHARED:]]) * DAMPING
+    damping += 1e-12 * diagonal[free].max()
+    square = found.square + np.diag(damping)
+    return np.asarray(np.linalg.solve(square[free][:, free], -found.rights.sum(axis=0)[free]))
 
 
 def _moves(scene: Scene, step: NDArray[np.float64]) -> float:
@@ -347,16 +368,9 @@ def _recurring_step(depth: NDArray[np.float32]) -> float:
     return float(np.median(np.diff(values)))
 
 
-def _smooth_pixels(
-    depth: NDArray[np.float32],
-    intrinsics: NDArray[np.float64],
-    count: int,
-    rng: np.random.Generator,
-) -> NDArray[np.float64]:
-    """Return centres (count, 2) of pixels that have neighbours all around, about in line with them,
-    at random; nan past the last.
-    """
-    inverse = np.full((depth.shape[0], depth.shape[1]), np.nan)
+def _smooth(depth: NDArray[np.float32], intrinsics: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Return which pixels (H, W) have neighbours on both sides, about in line with them."""
+    inverse = np.full(depth.shape, np.nan)
     known = np.isfinite(depth)
     inverse[known] = 1 / depth[known].astype(np.float64)
     middle = inverse[1:-1, 1:-1]
@@ -364,9 +378,15 @@ def _smooth_pixels(
         np.abs(inverse[1:-1, :-2] + inverse[1:-1, 2:] - 2 * middle),
         np.abs(inverse[:-2, 1:-1] + inverse[2:, 1:-1] - 2 * middle),
     )
-    focal = min(intrinsics[0, 0], intrinsics[1, 1])
-    rows, columns = np.nonzero(off <= 2 * FLAT * middle / focal)  # nan is not
+    smooth = np.zeros(depth.shape, np.bool_)
+    smooth[1:-1, 1:-1] = off <= 2 * FLAT * middle / min(intrinsics[0, 0], intrinsics[1, 1])
+    return smooth  # where nan is not
+
+
+def _drawn(mask: NDArray[np.bool_], count: int, rng: np.random.Generator) -> NDArray[np.float64]:
+    """Return centres (count, 2) of pixels of the mask at random; nan past the last."""
+    rows, columns = np.nonzero(mask)
     chosen = rng.permutation(len(rows))[:count]
     pixels = np.full((count, 2), np.nan)
-    pixels[: len(chosen)] = np.stack([columns[chosen], rows[chosen]], axis=1) + 1.5
+    pixels[: len(chosen)] = np.stack([columns[chosen], rows[chosen]], axis=1) + 0.5
     return pixels

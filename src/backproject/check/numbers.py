@@ -129,7 +129,7 @@ def find_numbers(
 
     """
     _check(free, len(views))
-    scene = Scene.of(views, samples=samples, seed=seed)
+    scene = Scene.of(views, samples=samples, seed=seed).with_creases()
     unknown = tuple("scale" if name == "distance" else name for name in free)
     given = State(views.rig.world_from_camera)
     progress("search", 0.0)

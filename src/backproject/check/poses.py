@@ -106,7 +106,8 @@ def refine_poses(
     """
     if len(views) < 2:
         raise InputError(f"views: got {len(views)}, expected at least 2 to compare")
-    scene = Scene.of(views, samples=samples, seed=seed)
+    exact = Scene.of(views, samples=samples, seed=seed)
+    scene = exact.with_creases()
     given = State(views.rig.world_from_camera)
     free = free_unknowns(len(views), ("poses",))
     gate = TURNED * scene.typical_depth + SHIFTED * scene.typical_depth
@@ -123,6 +124,8 @@ def refine_poses(
         best = _searched(scene, given, best, told, seed + again)
         best, found = adjust(scene, best, free, gate=GATE * scene.footprint, rounds=ROUNDS)
         told = _told(scene, best, found)
+    # Creases are bent between pixels, and bias what is told of a view by little else.
+    best, found = adjust(exact, best, free, gate=exact.footprint, rounds=ROUNDS)
     held = _held(scene, given.poses, best.poses, told)
     probe = Probe.of(views, samples=samples, seed=seed)
     was, now = probe.agreement(views), probe.agreement(replace(best, poses=held).apply(views))

@@ -22,7 +22,7 @@ surer sign, as a point of a wrong place often lies near some surface.
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def pair_equations(
-    start, stop, pixels, depth, near_depth, intrinsics, world_from_camera, camera_from_world,
+    start, stop, pixels, depth, surface, reach, intrinsics, world_from_camera, camera_from_world,
     middle, scale, offset, gate, squares, rights, pulls, gaps,
 ):  # fmt: skip
     """Write the gaps of the samples of views [start, stop) to every other view's surface, and the
@@ -30,7 +30,8 @@ def pair_equations(
 
     pixels            (N, S, 2) float64, pixel centres; nan where a view has no more samples
     depth             (N, H, W) float32, planar, not finite where nothing is seen
-    near_depth        (N, 2) the least and the largest depth of each view
+    surface           (N, H, W) float32, the same; nan off the midst of smooth surface
+    reach             (N, 2) the least and the largest depth of each view
     intrinsics, world_from_camera, camera_from_world  as in a rig
     middle            (3,) the point that views turn about
     scale, offset     depth is scale * stored + offset
@@ -71,14 +72,14 @@ def pair_equations(
                 to = camera_from_world[j]
                 zj = to[2, 0] * x0 + to[2, 1] * x1 + to[2, 2] * x2 + to[2, 3]
                 # far off all that the other view sees: hidden, or another surface
-                if zj < near_depth[j, 0] - gate or zj > near_depth[j, 1] + gate or zj <= 0.0:
+                if zj < reach[j, 0] - gate or zj > reach[j, 1] + gate or zj <= 0.0:
                     continue
                 xj = to[0, 0] * x0 + to[0, 1] * x1 + to[0, 2] * x2 + to[0, 3]
                 yj = to[1, 0] * x0 + to[1, 1] * x1 + to[1, 2] * x2 + to[1, 3]
                 fj, gj = intrinsics[j, 0, 0], intrinsics[j, 1, 1]
                 aj, bj = xj / zj, yj / zj
                 uj, vj = fj * aj + intrinsics[j, 0, 2], gj * bj + intrinsics[j, 1, 2]
-                if not plane_at(depth[j], uj, vj, intrinsics[j], scale, offset, gate, patch):
+                if not plane_at(surface[j], uj, vj, intrinsics[j], scale, offset, gate, patch):
                     continue
                 gap = (1.0 - zj * patch[3]) / np.sqrt(patch[0] ** 2 + patch[1] ** 2 + patch[2] ** 2)
                 if abs(gap) > gate:
@@ -103,14 +104,14 @@ def pair_equations(
                 p0 = pose[0, 0] * n0 + pose[1, 0] * n1 + pose[2, 0] * n2
                 p1 = pose[0, 1] * n0 + pose[1, 1] * n1 + pose[2, 1] * n2
                 p2 = pose[0, 2] * n0 + pose[1, 2] * n1 + pose[2, 2] * n2
-                surface = 1.0 / patch[3]
+                far = 1.0 / patch[3]
                 along_i = p0 * ai + p1 * bi + p2
                 along_j = m0 * aj + m1 * bj + m2
-                jacobian[12] = (m0 * aj + m1 * bj) * surface - (p0 * ai + p1 * bi) * z
-                jacobian[13] = along_i * (z - offset) - along_j * (surface - offset)
+                jacobian[12] = (m0 * aj + m1 * bj) * far - (p0 * ai + p1 * bi) * z
+                jacobian[13] = along_i * (z - offset) - along_j * (far - offset)
                 jacobian[14] = along_i - along_j
-                jacobian[15] = m0 * surface / fj - p0 * z / fi
-                jacobian[16] = m1 * surface / gj - p1 * z / gi
+                jacobian[15] = m0 * far / fj - p0 * z / fi
+                jacobian[16] = m1 * far / gj - p1 * z / gi
                 weight = (1.0 - (gap / gate) ** 2) ** 2
                 for p in range(UNKNOWNS):
                     weighted = weight * jacobian[p]
