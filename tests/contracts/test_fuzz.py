@@ -267,6 +267,16 @@ def sheet(views, path):
         Image.fromarray(np.tile(in_bytes(depth)[:9, :9], (2, 1))).save(path / f"VP-{k}.png")
 
 
+def tiles(views, path):
+    path.mkdir()
+    write_camera_list(views.rig.centers_world / 1.5, path / "camPosList.txt")
+    entries = []
+    for k, depth in enumerate(views.depth):
+        Image.fromarray(in_bytes(depth)).save(path / f"{k}.png")
+        entries.append({"file": f"{k}.png", "cam_index": k, "principal_point_px": [6, 4.5]})
+    (path / "tiles.json").write_text(json.dumps({"fx": 9, "fy": 9, "tiles": entries}))
+
+
 def zipped_paper(views, path):
     paper(views, path.parent / "folder")
     zipped(path.parent / "folder", path)
@@ -287,6 +297,7 @@ EXAMPLES = {each.name: (each, each.write) for each in SOURCES if each.write} | {
     "the paper's": (sources.paper.SOURCE, paper),
     "the paper's, JPEG": (sources.paper.SOURCE, paper_in_jpeg),
     "sprite sheets": (sources.sheets.SOURCE, sheet),
+    "tiles": (sources.tiles.SOURCE, tiles),
     "archive": (sources.archive.SOURCE, zipped_paper),
 }
 """Sources, and writers `(views, path)` of examples of them."""

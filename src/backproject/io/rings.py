@@ -35,11 +35,19 @@ def rings_are_empty(code: DepthCode, files: Iterable[Path]) -> tuple[DepthCode, 
     sigma = max(map(_rounding_error, jpegs), default=0.0)
     if not sigma or code.empty is None:
         return code, []
+    because = "JPEG rings around silhouettes, as bright as its quantisation table allows"
+    code, told = as_of_jpeg(code, sigma, because)
+    return code, [told]
+
+
+def as_of_jpeg(code: DepthCode, sigma: float, because: str) -> tuple[DepthCode, Assumption]:
+    """Return a code with an empty number, for images whose numbers JPEG changed by an error of
+    standard deviation `sigma`, and what to tell.
+    """
     tolerance, doubt = round(NEARLY_ALL * sigma), round(ALL * sigma)
     taken = f"stored numbers up to {tolerance} from {code.empty:g}; up to {doubt} not measured"
-    because = "JPEG rings around silhouettes, as bright as its quantisation table allows"
     told = Assumption("background", taken, because)
-    return replace(code, tolerance=float(tolerance), doubt=float(doubt)), [told]
+    return replace(code, tolerance=float(tolerance), doubt=float(doubt)), told
 
 
 def _rounding_error(file: Path) -> float:

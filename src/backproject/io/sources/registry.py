@@ -19,11 +19,13 @@ from backproject.io.sources import (
     scannet,
     seven_scenes,
     sheets,
+    tiles,
     tum,
 )
 from backproject.io.sources.source import Asked, Cameras, Source, views_of
 
 SOURCES: tuple[Source, ...] = (
+    tiles.SOURCE,
     open3d.SOURCE,  # before transforms.json, which may be any JSON file
     nerf.SOURCE,
     colmap.SOURCE,
