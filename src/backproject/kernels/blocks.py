@@ -25,11 +25,9 @@ FIFTEEN = np.uint64(15)
 NOT_FIRST_K, NOT_LAST_K = np.uint64(0xEEEEEEEEEEEEEEEE), np.uint64(0x7777777777777777)
 NOT_FIRST_I, NOT_LAST_I = np.uint64(0xFFFFFFFFFFFF0000), np.uint64(0x0000FFFFFFFFFFFF)
 NOT_FIRST_J, NOT_LAST_J = np.uint64(0xFFF0FFF0FFF0FFF0), np.uint64(0x0FFF0FFF0FFF0FFF)
-LOWEST, GATHER = np.uint64(0x0101010101010101), np.uint64(0x0102040810204080)
-"""The product of the second with bits that lie where the first has them has these side by side in
-its last byte.
-"""
-LAST_BYTE = np.uint64(56)
+LOWEST, BYTE = np.uint64(0x0101010101010101), np.uint64(255)
+"""The lowest bits of the eight bytes of a word, and the first byte."""
+SEVEN, FOURTEEN, TWENTY_EIGHT = np.uint64(7), np.uint64(14), np.uint64(28)
 OUTERMOST = np.argsort(
     np.array([(x, y, z) for x in (-1, 1) for y in (-1, 1) for z in (-1, 1)])
     @ np.indices((PART, PART, PART)).reshape(3, -1),
@@ -439,7 +437,11 @@ def layer_is(
 @njit(cache=True, nogil=True, inline="always")
 def lowest_bits(word):
     """Return the lowest bits of the eight bytes of a word, side by side."""
-    return (word & LOWEST) * GATHER >> LAST_BYTE
+    word &= LOWEST
+    word |= word >> SEVEN  # from bit 8 k to bit k in three moves
+    word |= word >> FOURTEEN
+    word |= word >> TWENTY_EIGHT
+    return word & BYTE
 
 
 @njit(cache=True, nogil=True)
@@ -453,13 +455,11 @@ def gather_apron(x, y, z, table, rows, apron):
         for i in range(SIDE * dx, SIDE + dx):
             for j in range(SIDE * dy, SIDE + dy):
                 row = (i & 7) * SIDE + (j & 7)
-                near_bits = 255 if home == INSIDE else 0
+                apron[i, j] = (1 << SIDE) - 1 if home == INSIDE else 0
                 if home >= 0:
-                    near_bits = np.int64(lowest_bits(rows[home, row]))
-                far_bit = 1 if far == INSIDE else 0
-                if far >= 0:
-                    far_bit = np.int64(rows[far, row] & ONE)
-                apron[i, j] = near_bits | far_bit << SIDE
+                    apron[i, j] = lowest_bits(rows[home, row])
+                if far == INSIDE or (far >= 0 and rows[far, row] & ONE != NOTHING):
+                    apron[i, j] |= 1 << SIDE
 
 
 @njit(cache=True, nogil=True, inline="always")
