@@ -210,6 +210,14 @@ def test_right_poses_stay(views):
     assert found.agrees
     assert found.pixels.max() < 0.1
     assert found.told.all()
+    assert found.apply(views) is views
+
+
+def test_two_views_that_slide_along_each_other_are_left_alone(ball):
+    two = ball.subset([0, 1])
+    found = refine_poses(two)
+    assert not found.told.any()
+    assert found.apply(two) is two
 
 
 def test_the_turn_of_a_ball_cannot_be_told(ball):

@@ -19,7 +19,7 @@ from backproject.check.adjustment import (
     shows,
     standard_errors,
 )
-from backproject.check.probe import Probe
+from backproject.check.probe import SIGNIFICANT, Probe
 from backproject.errors import InputError
 from backproject.geometry.views import ViewSet
 from backproject.kernels.adjust import SHARED, TWIST
@@ -90,7 +90,11 @@ class Poses:
         return not self.off.any()
 
     def apply(self, views: ViewSet) -> ViewSet:
-        """Return the views with the best poses."""
+        """Return the views with the best poses; as they are, where the samples do not show that
+        these are better: what nothing determines may have drifted.
+        """
+        if self.agrees and self.lead <= SIGNIFICANT:
+            return views
         return replace(views, rig=replace(views.rig, world_from_camera=self.world_from_camera))
 
 
