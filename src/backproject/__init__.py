@@ -14,6 +14,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from backproject.checking.diagnosis import check as check
     from backproject.cloud.unproject import backproject as backproject
     from backproject.errors import BackprojectError as BackprojectError
     from backproject.errors import FileMissingError as FileMissingError
@@ -52,6 +53,7 @@ _HOME = {
     "Similarity": "geometry.transform",
     "ViewSet": "geometry.views",
     "backproject": "cloud.unproject",
+    "check": "checking.diagnosis",
     "compare": "metrics.compare",
     "fuse": "fusion.fuse",
     "normalize": "geometry.mesh",

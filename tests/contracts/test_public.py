@@ -12,8 +12,8 @@ import backproject as bp
 PUBLIC = [
     "BackprojectError", "Camera", "FileMissingError", "FormatError", "InputError", "Mesh",
     "NormalizedMesh", "OutputError", "PointCloud", "ReconstructionError", "Rig", "Scores",
-    "Similarity", "ViewSet", "backproject", "compare", "fuse", "normalize", "render", "roundtrip",
-    "simplify",
+    "Similarity", "ViewSet", "backproject", "check", "compare", "fuse", "normalize", "render",
+    "roundtrip", "simplify",
 ]  # fmt: skip
 SOURCE = Path(bp.__file__).parent
 

@@ -9,11 +9,11 @@ import pytest
 from shapes import box, joined, sphere_views
 
 import backproject as bp
-from backproject.check.meaning import AS_READ, ASPECTS, find_meaning, pose_readings
-from backproject.check.order import find_order, named_orders, reordered, rig_symmetries
-from backproject.check.outliers import find_outliers
-from backproject.check.probe import SIGNIFICANT, TURNS, Probe, consistency
-from backproject.check.turns import find_turns, turned, turned_back
+from backproject.checking.meaning import AS_READ, ASPECTS, find_meaning, pose_readings
+from backproject.checking.order import find_order, named_orders, reordered, rig_symmetries
+from backproject.checking.outliers import find_outliers
+from backproject.checking.probe import SIGNIFICANT, TURNS, Probe, consistency
+from backproject.checking.turns import find_turns, turned, turned_back
 from backproject.errors import InputError
 from backproject.geometry.conventions import FLIP, ray_lengths
 from backproject.geometry.rig import invert_poses

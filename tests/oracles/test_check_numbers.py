@@ -12,9 +12,9 @@ import pytest
 from shapes import box, joined, sphere, sphere_views
 
 import backproject as bp
-from backproject.check.adjustment import Scene, State, equations, rotation_of
-from backproject.check.numbers import find_numbers
-from backproject.check.poses import refine_poses
+from backproject.checking.adjustment import Scene, State, equations, rotation_of
+from backproject.checking.numbers import find_numbers
+from backproject.checking.poses import refine_poses
 from backproject.kernels import adjust as kernels
 
 DISTANCE, RADIUS, SIZE = 1.5, 0.4, 112
@@ -233,7 +233,7 @@ def test_plain_python_does_what_is_compiled(views, monkeypatch):
     state = State(few.rig.world_from_camera)
     compiled = equations(scene, state, 0.1)
     monkeypatch.setattr(
-        "backproject.check.adjustment.pair_equations", kernels.pair_equations.py_func
+        "backproject.checking.adjustment.pair_equations", kernels.pair_equations.py_func
     )
     plain = equations(scene, state, 0.1)
     np.testing.assert_allclose(plain.square, compiled.square, rtol=1e-12, atol=1e-12)

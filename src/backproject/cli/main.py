@@ -13,6 +13,7 @@ from typing import Annotated
 
 import tyro
 
+from backproject.cli.checking import Check
 from backproject.cli.commands import (
     Cloud,
     Common,
@@ -35,6 +36,7 @@ Command = (
     | Annotated[Render, tyro.conf.subcommand("render")]
     | Annotated[Cloud, tyro.conf.subcommand("cloud")]
     | Annotated[Fuse, tyro.conf.subcommand("fuse")]
+    | Annotated[Check, tyro.conf.subcommand("check")]
     | Annotated[Info, tyro.conf.subcommand("info")]
     | Annotated[Convert, tyro.conf.subcommand("convert")]
     | Annotated[Formats, tyro.conf.subcommand("formats")]

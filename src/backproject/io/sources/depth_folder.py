@@ -47,6 +47,7 @@ def read_folder(path: Path, asked: Asked) -> Found:
         pose=cameras.pose,
         pixel_center=cameras.pixel_center,
         because=f"{cameras.because}, in {cameras.file.name}",
+        mixed=all(each.dtype.name == "uint8" for each in stored),
         assumptions=[*notes, *paired, *cameras.assumptions],
     )
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from backproject.check.probe import SIGNIFICANT, Agreement, Label, Probe
+from backproject.checking.probe import SIGNIFICANT, Agreement, Label, Probe
 from backproject.geometry.rig import Rig, invert_poses
 from backproject.geometry.views import ViewSet
 from backproject.progress import Progress, silent

@@ -2,7 +2,7 @@
 
 A global search first, as surfaces that are far apart do not say which way to go: the consistency of
 the views over a grid of field of view, depth scale and offset. Then robust Gauss-Newton from the
-best places of the grid, see `check.adjustment`.
+best places of the grid, see `checking.adjustment`.
 
 Only the ratio of depth to the cameras' distances shows, never both: a scene of twice the size, from
 twice as far, looks the same.
@@ -17,7 +17,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from backproject.check.adjustment import (
+from backproject.checking.adjustment import (
     GATE,
     Equations,
     Scene,
@@ -29,7 +29,7 @@ from backproject.check.adjustment import (
     standard_errors,
     with_depth,
 )
-from backproject.check.probe import SIGNIFICANT, Probe, consistency
+from backproject.checking.probe import SIGNIFICANT, Probe, consistency
 from backproject.errors import InputError
 from backproject.geometry.rig import Rig
 from backproject.geometry.views import ViewSet

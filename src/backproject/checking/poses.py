@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from backproject.check.adjustment import (
+from backproject.checking.adjustment import (
     GATE,
     Equations,
     Scene,
@@ -19,7 +19,7 @@ from backproject.check.adjustment import (
     shows,
     standard_errors,
 )
-from backproject.check.probe import SIGNIFICANT, Probe
+from backproject.checking.probe import SIGNIFICANT, Probe
 from backproject.errors import InputError
 from backproject.geometry.views import ViewSet
 from backproject.kernels.adjust import SHARED, TWIST

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from backproject.check.probe import SIGNIFICANT, Agreement, Probe
+from backproject.checking.probe import SIGNIFICANT, Agreement, Probe
 from backproject.geometry.views import ViewSet
 
 _FEWEST = 3

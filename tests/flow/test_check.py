@@ -1,0 +1,66 @@
+"""`backproject check` from end to end: what is planted is named, mended and written."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import backproject as bp
+from backproject.checking.turns import turned
+from backproject.cli.main import main
+
+HEADPHONES = Path(__file__).parents[2] / "examples" / "data" / "cc0_headphones_ngons.obj"
+
+
+@pytest.fixture(scope="module")
+def clean():
+    mesh = bp.normalize(bp.Mesh.load(HEADPHONES)).mesh
+    return bp.render(mesh, bp.Rig.dodecahedron(size=96))
+
+
+def one_turned(views):
+    return turned(views, np.eye(20, dtype=np.int64)[3])
+
+
+def text_order(views):
+    return replace(views, depth=views.depth[sorted(range(20), key=str)])
+
+
+def wide(views):
+    intrinsics = views.rig.intrinsics.copy()
+    intrinsics[:, (0, 1), (0, 1)] *= 0.9
+    return replace(views, rig=replace(views.rig, intrinsics=intrinsics))
+
+
+def test_clean_views_agree(clean):
+    diagnosis = bp.check(clean)
+    assert diagnosis.agrees
+    assert not [each for each in diagnosis.findings if each.verdict == "wrong"]
+    assert diagnosis.apply(clean) is clean
+
+
+@pytest.mark.parametrize(
+    ("fault", "hypothesis", "told"),
+    [
+        (one_turned, "images", "view 3 turned left"),
+        (text_order, "order of images", "text order"),
+        (wide, "field of view", "43"),
+    ],
+)
+def test_a_fault_is_named_and_mended(clean, tmp_path, capsys, fault, hypothesis, told):
+    fault(clean).save(tmp_path / "capture")
+    places = ["-o", tmp_path / "fixed", "--json", tmp_path / "findings.json"]
+    assert main([str(word) for word in ("check", tmp_path / "capture", *places)]) == 0
+    assert "once mended" in capsys.readouterr().out
+    findings = json.loads((tmp_path / "findings.json").read_text())["findings"]
+    (wrong,) = [each for each in findings if each["verdict"] == "wrong"]
+    assert wrong["hypothesis"] == hypothesis
+    assert told in wrong["best"]
+    assert wrong["best_score"] > wrong["given_score"]
+    fixed = bp.ViewSet.load(tmp_path / "fixed")
+    if fault is wide:
+        np.testing.assert_allclose(fixed.rig.intrinsics, clean.rig.intrinsics, rtol=5e-3)
+    else:
+        np.testing.assert_array_equal(fixed.depth, clean.depth)
