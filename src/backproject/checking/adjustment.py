@@ -35,6 +35,10 @@ NARROWEST = 0.25
 """The least gate, in footprints. Between pixels a surface bent by a radius of R pixels is off by up
 to 1 / (8 R); what is bent as a pixel is must count beside planes, as it may tell what they do not.
 """
+LONGEST = 0.1
+"""The most by which focal length, scale and offset change in a round, of themselves and of the
+typical depth: where surfaces do not belong together the equations ask for anything.
+"""
 STILL = 1e-3
 """Steps that move no sample by more than so many footprints end the rounds."""
 GATE = 8.0
@@ -223,10 +227,12 @@ def adjust(
     """
     # each of two surfaces lies within half a step of what is stored
     narrowest = max(NARROWEST * scene.footprint, state.scale * scene.step)
+    longest = LONGEST * np.array([1.0, 1.0, scene.typical_depth])
     for k in range(rounds):
         found = equations(scene, state, gate)
         step = np.zeros(len(free))
         step[free] = _solved(scene, found, free)
+        step[-SHARED:-2] = step[-SHARED:-2].clip(-longest, longest)
         state = state.moved(step, scene.middle)
         if heard is not None:
             heard(k / rounds)

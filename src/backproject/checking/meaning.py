@@ -33,6 +33,10 @@ ASPECTS = ("depth", "near and far", "camera matrices", "unit", "pixel centres")
 """What a reading says, in the order of its fields."""
 _COARSE = 3.0
 """How many times the tolerance while the sum of near and far is sought."""
+_FINER = (FOOTPRINTS, FOOTPRINTS / 4, FOOTPRINTS / 16)
+"""Tolerances, in footprints, under which it is made exact: an error of it looks like one of the
+field of view.
+"""
 _SAMPLES = 60
 """How many samples of a view choose among many readings; the best are compared with all."""
 _FINALISTS = 12
@@ -82,7 +86,8 @@ class Reading:
         rig = views.rig
         intrinsics = rig.intrinsics.copy()
         intrinsics[:, :2, 2] += self.shift
-        poses = pose_readings(rig)[self.poses]
+        plain = _plain_readings(rig)
+        poses = plain[self.poses] if self.poses in plain else pose_readings(rig)[self.poses]
         return replace(
             views,
             depth=depth * np.float32(self.unit),
@@ -137,19 +142,23 @@ def pose_readings(rig: Rig) -> dict[str, NDArray[np.float64]]:
     where they were set up by the point they look at, and that they look at one is known by their
     being so with one of the axes up.
     """
-    poses = rig.world_from_camera
-    readings = {
-        AS_READ: poses,
-        OPENGL: poses * FLIP,
-        INVERSE: invert_poses(poses),
-        BOTH: invert_poses(poses) * FLIP,
-    }
+    poses, readings = rig.world_from_camera, _plain_readings(rig)
     target = _common_target(poses)
     upright = {} if target is None else _upright(rig.centers_world, target)
     given = [name for name, each in upright.items() if np.abs(each - poses).max() < _SAME_POSE]
     if given:
         readings |= {name: each for name, each in upright.items() if name not in given}
     return readings
+
+
+def _plain_readings(rig: Rig) -> dict[str, NDArray[np.float64]]:
+    poses = rig.world_from_camera
+    return {
+        AS_READ: poses,
+        OPENGL: poses * FLIP,
+        INVERSE: invert_poses(poses),
+        BOTH: invert_poses(poses) * FLIP,
+    }
 
 
 def find_meaning(
@@ -294,8 +303,10 @@ class _Search:
         steps = int(np.ceil((far - near) / 2 / reach))
         sums = [near + far + k * reach for k in range(-steps, steps + 1)]
         best = self._best_sum(encoding, sums, _COARSE * FOOTPRINTS)
-        around = [best + k / 4 * reach for k in range(-4, 5)]
-        return [None, near + far, self._best_sum(encoding, around, FOOTPRINTS)]
+        for footprints in _FINER:
+            finer = reach * footprints / (_COARSE * FOOTPRINTS) / 2
+            best = self._best_sum(encoding, [best + k * finer for k in range(-6, 7)], footprints)
+        return [None, best]
 
     def _best_sum(self, encoding: Encoding, sums: list[float], footprints: float) -> float:
         def score(total: float) -> float:

@@ -15,6 +15,8 @@ from backproject.progress import Progress, silent
 _STAGE = "turning images"
 _SWEEPS = 50
 """More passes than improving one image at a time ever takes."""
+_MANY = 3000
+"""How many samples of each view tell an image's label from one that is nearly as good."""
 _FINALISTS = 8
 """How many of the best other labellings are held against the best, sample by sample."""
 
@@ -106,10 +108,15 @@ def find_turns(views: ViewSet, probe: Probe | None = None, *, progress: Progress
     found = _labellings(table)
     given = probe.agreement(views)
 
+    many = Probe.of(views, samples=_MANY, seed=probe.seed)
+
     def judged(picks: NDArray[np.int64], about: int = -1) -> Agreement:
         return probe.agreement(views, turns=labels[picks], about=about)
 
-    best, agreement = _preferred(found, table, judged)
+    def closely(picks: NDArray[np.int64], about: int) -> Agreement:
+        return many.agreement(views, turns=labels[picks], about=about)
+
+    best, agreement = _preferred(found, table, judged, closely)
     leads = _leads(best, labels, judged)
     others = [pick for pick in found[: _FINALISTS + 1] if (pick != best).any()]
     ties = [pick for pick in others if agreement.lead(judged(pick)) < SIGNIFICANT]
@@ -174,9 +181,11 @@ def _preferred(
     found: list[NDArray[np.int64]],
     table: NDArray[np.float32],
     judged: Callable[[NDArray[np.int64]], Agreement],
+    closely: Callable[[NDArray[np.int64], int], Agreement],
 ) -> tuple[NDArray[np.int64], Agreement]:
     """Return the simplest of the labellings that are as good as the best: the given one, else one
-    that leaves images alone, or treats them as most others.
+    that leaves images alone, or treats them as most others. What few samples cannot tell of one
+    image is asked of many.
     """
     top = judged(found[0])
     equal = [pick for pick in found[: _FINALISTS + 1] if top.lead(judged(pick)) < SIGNIFICANT]
@@ -185,10 +194,12 @@ def _preferred(
         return given, judged(given)
     best = min(equal, key=lambda pick: (np.count_nonzero(pick), -_total(table, pick)))
     for simpler in (0, int(np.bincount(best).argmax())):
-        for image in np.flatnonzero(best != simpler):
+        for image in np.flatnonzero(best != simpler).tolist():
             closer = best.copy()
             closer[image] = simpler
-            if best[image] != 0 and top.lead(judged(closer)) < SIGNIFICANT:
+            if best[image] == 0 or top.lead(judged(closer)) >= SIGNIFICANT:
+                continue
+            if closely(best, image).lead(closely(closer, image)) < SIGNIFICANT:
                 best = closer
     return best, judged(best)
 

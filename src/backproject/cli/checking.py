@@ -46,7 +46,7 @@ class Check(Common):
         """Check, print the findings, and write what was asked for."""
         with report.working(f"reading {self.capture}") as progress:
             views = read_views(self.capture, self.reading)
-            diagnosis = check(views, progress=progress)
+            diagnosis = check(views, threads=self.threads, progress=progress)
             if self.json:
                 with atomic_file(self.json) as beside:
                     beside.write_text(json.dumps(diagnosis.to_dict(), indent=2) + "\n", "utf-8")

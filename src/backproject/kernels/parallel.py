@@ -1,16 +1,37 @@
 """Spread a kernel's items over threads."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from threading import Thread
 from typing import Any
 
 CHUNKS_HEARD = 16
 """At least so many ranges where somebody listens to the progress."""
 
+_most = ContextVar("most", default=0)
+
+
+@contextmanager
+def at_most(threads: int) -> Iterator[None]:
+    """Let kernels that are run within take so many threads (0: all cores), unless told otherwise.
+
+    For stages of many small steps, which need not pass the number on from each to the next.
+    """
+    token = _most.set(threads)
+    try:
+        yield
+    finally:
+        _most.reset(token)
+
 
 def available_threads() -> int:
-    """Return how many cores this process may use."""
+    """Return how many threads to use where nobody says: as `at_most` tells, else one a core that
+    this process may use.
+    """
+    if _most.get():
+        return _most.get()
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1

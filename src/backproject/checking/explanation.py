@@ -1,0 +1,294 @@
+"""The simplest hypotheses under which views stop contradicting each other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from functools import partial
+from itertools import combinations
+
+import numpy as np
+
+from backproject.checking.hypotheses import KINDS, Finding, Mend, Tried, try_numbers_with
+from backproject.checking.meaning import AS_READ, BOTH, ENCODINGS, INVERSE, OPENGL, Reading
+from backproject.checking.order import AS_GIVEN, named_orders, reordered
+from backproject.checking.probe import FOOTPRINTS, SIGNIFICANT, Agreement, Label, Probe
+from backproject.checking.turns import describe_turn, possible_turns, turned_back
+from backproject.geometry.views import ViewSet
+from backproject.progress import Progress, silent
+
+SETTLED = 0.02
+"""The share of contradictions among what views say of each other under which they agree. Exact and
+8-bit depth have up to 0.01, a focal length that is 1 % off 0.02 and more.
+"""
+_SAMPLES = 100
+"""How many samples of a view choose among many changes; the best are compared with all."""
+_FINALISTS = 12
+_FINE = 0.25
+"""The tolerance, in footprints, under which explanations that are nearly as good are compared."""
+_NEAR = 8.0
+"""How many times the usual tolerance brings together surfaces that are off by little."""
+_GENTLE = 0.65
+"""The clash that such a tolerance leaves, of what it was, where numbers or poses are off by little.
+It only decides what is tried first: with images out of order 0.75 and more is left.
+"""
+
+Path = tuple[Tried, ...]
+
+
+def clash_of(agreement: Agreement) -> float:
+    """Return the share of contradictions among what views say of each other's samples."""
+    said = np.count_nonzero(agreement.scores)
+    return float(np.count_nonzero(agreement.scores < 0) / said) if said else 0.0
+
+
+def settled(agreement: Agreement) -> bool:
+    """Return whether views agree: they say enough of each other, and hardly any of it against."""
+    enough = agreement.lead_over_chance() >= SIGNIFICANT
+    return enough and clash_of(agreement) <= SETTLED
+
+
+def agreement_of(views: ViewSet) -> Agreement:
+    """Return what views say of some samples of each other."""
+    return Probe.of(views).agreement(views)
+
+
+def settles(views: ViewSet, tried: Tried) -> bool:
+    """Return whether the views agree once mended so."""
+    return tried.mend is not None and settled(agreement_of(tried.mend(views)))
+
+
+@dataclass(frozen=True)
+class Trials:
+    """The kinds of hypotheses, each tried on the same views at most once."""
+
+    views: ViewSet
+    done: dict[str, Tried] = field(default_factory=dict)
+
+    def of(self, kind: str) -> Tried:
+        """Return what a kind of hypothesis finds."""
+        if kind not in self.done:
+            self.done[kind] = KINDS[kind](self.views, silent)
+        return self.done[kind]
+
+    def settling(self, kind: str) -> Path:
+        """Return what a kind of hypothesis finds, if the views agree then."""
+        tried = self.of(kind)
+        return (tried,) if settles(self.views, tried) else ()
+
+
+def explain(trials: Trials, progress: Progress) -> Path:
+    """Return the simplest hypotheses under which the views agree, to be mended one after the other;
+    none if none do.
+
+    First all changes of all images alike, alone and two at a time, then what must be searched for,
+    then that upon a change of all images. What is likely to be quick comes first: surfaces that
+    come together under a wide tolerance are off by little.
+    """
+    for number, (stage, attempt) in enumerate(_stages(trials)):
+        progress(f"trying {stage}", min(number / _STAGES, 1.0))
+        path = attempt()
+        if path:
+            return _measured(trials.views, path)
+    return ()
+
+
+Attempt = Callable[[], Path]
+_STAGES = 14
+"""How many stages there are, for the progress."""
+
+
+def _stages(trials: Trials) -> Iterator[tuple[str, Attempt]]:
+    """Yield what to try, by name, in order."""
+    views, changes = trials.views, _changes(trials.views)
+
+    def alone(kind: str) -> tuple[str, Attempt]:
+        return kind, lambda: trials.settling(kind)
+
+    def upon(hypothesis: str, *kinds: str) -> tuple[str, Attempt]:
+        return f"{hypothesis}, with others", lambda: _upon(views, changes[hypothesis], kinds)
+
+    def refocused() -> Path:
+        return _refocused(views, changes["depth"])
+
+    yield "all images alike", lambda: _alike(views, changes)
+    yield "numbers", lambda: _better(trials, "numbers", "range")
+    by_little = [("depth, with numbers", refocused), alone("poses")]
+    by_much = [alone("meaning"), alone("turns"), alone("order"), alone("outliers")]
+    yield from by_little + by_much if _is_gentle(views) else by_much + by_little
+    yield upon("camera matrices", "numbers", "range", "turns")
+    yield upon("depth", "range", "turns")
+    yield upon("order of images", "turns", "numbers", "range", "meaning")
+    yield upon("images", "order")
+
+
+def _better(trials: Trials, *kinds: str) -> Path:
+    """Return what the best of several kinds finds. Each imitates the others to a pixel or so; under
+    a fine tolerance only the right one brings the surfaces together.
+    """
+
+    def fine_clash(path: Path) -> float:
+        (tried,) = path
+        assert tried.mend is not None
+        mended = tried.mend(trials.views)
+        return clash_of(Probe.of(mended).agreement(mended, footprints=_FINE))
+
+    return min(filter(None, map(trials.settling, kinds)), key=fine_clash, default=())
+
+
+def _upon(views: ViewSet, changes: list[_Change], kinds: tuple[str, ...]) -> Path:
+    for change in changes:
+        upon = Trials(change.mend(views))
+        for kind in kinds:
+            path = upon.settling(kind)
+            if path:
+                return (change.tried, *path)
+    return ()
+
+
+def _refocused(views: ViewSet, changes: list[_Change]) -> Path:
+    """Return a reading of depth with a field of view and distance, under which views agree.
+
+    The length of a ray depends on the field of view, and that is found from depth: in turn.
+    """
+    for change in changes:
+        assert change.reading is not None
+        tried = try_numbers_with(change.reading, views)
+        if settles(views, tried):
+            return (tried,)
+    return ()
+
+
+def _is_gentle(views: ViewSet) -> bool:
+    probe = Probe.of(views)
+    wide = probe.agreement(views, footprints=_NEAR * FOOTPRINTS)
+    return clash_of(wide) < _GENTLE * clash_of(probe.agreement(views))
+
+
+@dataclass(frozen=True)
+class _Change:
+    """One change of all images alike: `best` is what the `hypothesis` is then. As numbers: the
+    camera of each image, a turn of all, what depth and poses mean.
+    """
+
+    hypothesis: str
+    best: str
+    mend: Mend
+    cameras: Label | None = None
+    turn: int = 0
+    reading: Reading | None = None
+
+    @property
+    def tried(self) -> Tried:
+        """The change, as what was found to be wrong; its scores are not measured."""
+        nan = float("nan")
+        return Tried((Finding(self.hypothesis, AS_GIVEN, self.best, nan, nan, "wrong"),), self.mend)
+
+
+def _changes(views: ViewSet) -> dict[str, list[_Change]]:
+    """Return the changes of all images alike, by hypothesis."""
+    count, rig = len(views), views.rig
+    readings = [Reading(depth=encoding) for encoding in ENCODINGS[1:]]
+    readings += [Reading(poses=poses) for poses in (OPENGL, INVERSE, BOTH)]
+    orders = [
+        _Change("order of images", name, partial(reordered, cameras=order), cameras=order)
+        for name, order in named_orders(count).items()
+        if name != AS_GIVEN
+    ]
+    turns = [
+        _Change(
+            "images",
+            f"all {describe_turn(label)}",
+            partial(turned_back, labels=np.full(count, label)),
+            turn=label,
+        )
+        for label in possible_turns(rig.width, rig.height)[1:].tolist()
+    ]
+    changes = {"order of images": orders, "images": turns}
+    for reading in readings:
+        (aspect,) = (name for name, value in reading.values.items() if value != AS_READ)
+        read = _Change(aspect, reading.values[aspect], reading.apply, reading=reading)
+        changes.setdefault(aspect, []).append(read)
+    return changes
+
+
+def _alike(views: ViewSet, changes: Mapping[str, list[_Change]]) -> Path:
+    """Return the one change of all images, or the two, under which they agree best; the fewest of
+    those that are equally good.
+    """
+    sets: list[tuple[_Change, ...]] = [(each,) for several in changes.values() for each in several]
+    sets += [
+        (one, other)
+        for first, second in combinations(changes.values(), 2)
+        for one in first
+        for other in second
+    ]
+    probe = Probe.of(views)
+    few = probe.fewer(_SAMPLES)
+    readings = {_joined([each.reading for each in changed if each.reading]) for changed in sets}
+    read = {each: each.apply(views) if each else views for each in readings}
+    scores = [_together(read, few, each).consistency for each in sets]
+    best = [sets[k] for k in sorted(np.argsort(scores)[::-1][:_FINALISTS].tolist())]
+    judged = [(each, _together(read, probe, each)) for each in best]
+    agreeing = [(each, said) for each, said in judged if settled(said)]
+    if not agreeing:
+        return ()
+    top = max((said for _, said in agreeing), key=lambda said: said.consistency)
+    equal = [each for each, said in agreeing if top.lead(said) < SIGNIFICANT]
+    fewest = min(map(len, equal))
+    chosen, *others = [each for each in equal if len(each) == fewest]
+    path = tuple(change.tried for change in chosen)
+    return _either(path, others) if others else path
+
+
+def _either(path: Path, others: list[tuple[_Change, ...]]) -> Path:
+    """Return the path, its rows in doubt: `others` explain the views as well."""
+    words = [" and ".join(f"{each.hypothesis}: {each.best}" for each in other) for other in others]
+    return tuple(
+        Tried(
+            tuple(replace(row.doubted, best=" or ".join([row.best, *words])) for row in tried.rows),
+            tried.mend,
+        )
+        for tried in path
+    )
+
+
+def _together(
+    read: Mapping[Reading | None, ViewSet], probe: Probe, changes: tuple[_Change, ...]
+) -> Agreement:
+    """Return how well views agree after several changes of different kinds; `read` holds them under
+    each reading.
+    """
+    cameras = next((each.cameras for each in changes if each.cameras is not None), None)
+    reading = _joined([each.reading for each in changes if each.reading])
+    turns = np.full(len(probe.counts), max(each.turn for each in changes))
+    return probe.agreement(read[reading], cameras=cameras, turns=turns)
+
+
+def _joined(readings: list[Reading]) -> Reading | None:
+    """Return one reading for those of different aspects."""
+    if len(readings) < 2:
+        return readings[0] if readings else None
+    depth = next(each.depth for each in readings if each.depth != AS_READ)
+    poses = next(each.poses for each in readings if each.poses != AS_READ)
+    return Reading(depth=depth, poses=poses)
+
+
+def _measured(views: ViewSet, path: Path) -> Path:
+    """Return the path with each row's scores: with all that is mended but this, and with all."""
+
+    def score(left_out: int) -> float:
+        mended = views
+        for k, tried in enumerate(path):
+            if k != left_out and tried.mend:
+                mended = tried.mend(mended)
+        return agreement_of(mended).consistency
+
+    best = score(len(path))
+    return tuple(
+        Tried(
+            tuple(replace(row, given_score=score(k), best_score=best) for row in tried.rows),
+            tried.mend,
+        )
+        for k, tried in enumerate(path)
+    )
