@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from backproject.checking.diagnosis import check as check
     from backproject.cloud.unproject import backproject as backproject
     from backproject.errors import BackprojectError as BackprojectError
+    from backproject.errors import ContradictionWarning as ContradictionWarning
     from backproject.errors import FileMissingError as FileMissingError
     from backproject.errors import FormatError as FormatError
     from backproject.errors import InputError as InputError
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
 _HOME = {
     "BackprojectError": "errors",
     "Camera": "geometry.rig",
+    "ContradictionWarning": "errors",
     "FileMissingError": "errors",
     "FormatError": "errors",
     "InputError": "errors",

@@ -43,3 +43,9 @@ class OutputError(BackprojectError, OSError):
 
 class ReconstructionError(BackprojectError, RuntimeError):
     """The input is sound but holds nothing that could be reconstructed."""
+
+
+class ContradictionWarning(UserWarning):
+    """The views contradict each other badly: the result is of little worth, and a camera or what
+    depth means is wrong.
+    """

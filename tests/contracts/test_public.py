@@ -10,7 +10,7 @@ import pytest
 import backproject as bp
 
 PUBLIC = [
-    "BackprojectError", "Camera", "FileMissingError", "FormatError", "InputError", "Mesh",
+    "BackprojectError", "Camera", "ContradictionWarning", "FileMissingError", "FormatError", "InputError", "Mesh",
     "NormalizedMesh", "OutputError", "PointCloud", "ReconstructionError", "Rig", "Scores",
     "Similarity", "ViewSet", "backproject", "check", "compare", "fuse", "normalize", "render",
     "roundtrip", "simplify",

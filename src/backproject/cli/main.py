@@ -8,7 +8,8 @@ import sys
 import threading
 import traceback
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Annotated
 
 import tyro
@@ -26,7 +27,7 @@ from backproject.cli.commands import (
 )
 from backproject.cli.console import Reporter, fail
 from backproject.cli.sources import Convert, Formats, Info
-from backproject.errors import BackprojectError
+from backproject.errors import BackprojectError, ContradictionWarning
 
 DESCRIPTION = "Depth maps of an object, seen from known cameras, go back to the object."
 
@@ -51,8 +52,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Bad usage ends in SystemExit with code 2, and `--help` with 0, as argparse does it.
     """
     _end_as_interrupted("SIGTERM", "SIGHUP")
-    if not sys.warnoptions:
-        warnings.simplefilter("ignore")  # they are for those who program, not for those who use
     try:
         command: Common = tyro.cli(
             Command,
@@ -62,7 +61,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             config=(tyro.conf.FlagCreatePairsOff,),
         )
         command.check()
-        command.work(Reporter(quiet=command.quiet))
+        report = Reporter(quiet=command.quiet)
+        with _told_of_contradictions(report):
+            command.work(report)
         sys.stdout.flush()
     except BrokenPipeError:
         # whoever read the results has heard enough; nor may the interpreter's last flush complain
@@ -85,6 +86,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
         )
         return 1
     return 0
+
+
+@contextmanager
+def _told_of_contradictions(report: Reporter) -> Iterator[None]:
+    """Let users hear what concerns their views, and nothing that is for those who program."""
+    if sys.warnoptions:
+        yield
+        return
+    with warnings.catch_warnings(record=True) as heard:
+        warnings.simplefilter("ignore")
+        warnings.simplefilter("always", ContradictionWarning)
+        try:
+            yield
+        finally:
+            for each in heard:
+                report.warn(str(each.message))
 
 
 def _end_as_interrupted(*names: str) -> None:

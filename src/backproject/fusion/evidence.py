@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from backproject.errors import ReconstructionError
+from backproject.errors import ContradictionWarning, ReconstructionError
 from backproject.geometry.views import ViewSet
 from backproject.kernels import parallel
 from backproject.kernels.blocks import TILE, summarise
@@ -43,6 +44,10 @@ EXPLAINED = 2.0
 OFF, OUTVOTED, TIMES = 2 * EXACT, 0.1, 5.0
 """A view is left out whose noise, in footprints, or whose share of outvoted pixels is more than
 this, and more than so many times that of the other views.
+"""
+CLASHING = 0.1
+"""The share of outvoted pixels at which the views contradict each other badly. Exact views have
+under 0.002, a field of view that is 5 % off 0.1 to 0.5, wrong orders and turns 0.7 and more.
 """
 SPARED, ENOUGH = 4, 8
 """One view in so many can be left out, if there are enough of them: fewer hardly overlap."""
@@ -126,16 +131,19 @@ def observe(views: ViewSet, *, noise: float | None, threads: int) -> tuple[Evide
     """
     evidence = Evidence.of(views, threads=threads)
     samples = sample(views, evidence, noise=noise, threads=threads)
+    odd: list[int] = []
     # One after the other: a view that is off makes those disagree that see the same as it.
     for _ in range(len(views) // SPARED if len(views) >= ENOUGH else 0):
         worst = _odd_one(samples)
         if worst < 0:
             break
+        odd.append(worst)
         depth = views.depth.copy()
         depth[worst] = np.nan
         views = ViewSet(depth, views.rig)
         evidence = Evidence.of(views, threads=threads)
         samples = sample(views, evidence, noise=noise, threads=threads)
+    _warn_of_contradictions(samples, odd)
     least = EXACT * samples.footprint
     if samples.noise <= least:
         return evidence, samples
@@ -308,6 +316,25 @@ def _odd_one(samples: Samples) -> int:
     )
     worst = int(np.argmax(excess))
     return worst if excess[worst] > 1 else -1
+
+
+def _warn_of_contradictions(samples: Samples, odd: list[int]) -> None:
+    """Warn of views that were left out, and where those that are left contradict each other."""
+    if odd:
+        warnings.warn(
+            f"left out because they contradict the others: views {', '.join(map(str, sorted(odd)))}"
+            " (`check` finds out why)",
+            ContradictionWarning,
+            stacklevel=4,
+        )
+    share = float(np.mean(samples.outvoted))
+    if share > CLASHING:
+        warnings.warn(
+            f"the views contradict each other: other views see past {share:.0%} of what they"
+            " measured; a camera or what depth means is wrong (`check` finds out which)",
+            ContradictionWarning,
+            stacklevel=4,
+        )
 
 
 def _rounding(views: ViewSet) -> float:
