@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 import backproject as bp
 from backproject.checking.diagnosis import SETTLED, Diagnosis
-from backproject.checking.probe import TURNS, Agreement, Probe
+from backproject.checking.probe import FOOTPRINTS, TURNS, Probe
 from backproject.checking.turns import turned
 from benchmarks.faults import Fault, Planted
 
@@ -18,6 +18,12 @@ SAME_POSE = 1e-3
 """By how much poses may differ and be the same: directions come with six digits at best."""
 MOST = 95
 """Which percentile of depth's errors is meant: most of an image, and no pixel on an edge."""
+
+
+NEARNESS = (FOOTPRINTS, FOOTPRINTS / 4)
+"""Footprints within which points agree: those of the check, and so few that small errors of numbers
+and poses show as well.
+"""
 
 
 @dataclass(frozen=True)
@@ -110,18 +116,20 @@ def is_mended(fault: Fault, mended: bp.ViewSet, truth: bp.ViewSet, errors: Error
 
 def agree_as_well(views: bp.ViewSet, truth: bp.ViewSet) -> bool:
     """Return whether the views contradict each other as little as the true ones, the worst one
-    too.
+    too, and however near a point must lie to agree.
     """
-    return bool(clashes(views).max() <= clashes(truth).max() + SETTLED)
+    return all(
+        clashes(views, near).max() <= clashes(truth, near).max() + SETTLED for near in NEARNESS
+    )
 
 
-def clashes(views: bp.ViewSet) -> NDArray[np.float64]:
+def clashes(views: bp.ViewSet, footprints: float) -> NDArray[np.float64]:
     """Return the share of contradictions among what each view says of the others' samples, and
-    they of its, (N,); 1 of a view of which nothing is said.
+    they of its, (N,); 1 of a view of which nothing is said. Points within so many `footprints`
+    agree.
     """
-    agreement: Agreement = Probe.of(views).agreement(views)
-    against = _of_views(agreement.scores < 0)
-    said = _of_views(agreement.scores != 0)
+    scores = Probe.of(views).agreement(views, footprints=footprints).scores
+    against, said = _of_views(scores < 0), _of_views(scores != 0)
     return np.asarray(np.where(said > 0, against / np.maximum(said, 1), 1.0))
 
 
