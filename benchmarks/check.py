@@ -43,8 +43,8 @@ class Answer:
 
     @property
     def told(self) -> bool:
-        """Whether the views tell of the fault at all."""
-        return self.verdict is None or not self.verdict.untold
+        """Whether the views tell of the fault: what was told right could be told."""
+        return self.verdict is None or self.verdict.right or not self.verdict.untold
 
 
 def main() -> None:
@@ -117,11 +117,11 @@ def rate_table(answers: dict[str, list[Answer]]) -> Grid:
 
 def _rates(name: str, answers: list[Answer]) -> list[str]:
     judged = [each.verdict for each in answers if each.verdict]
-    told = [each for each in judged if not each.untold]
+    told = [each.verdict for each in answers if each.verdict and each.told]
     both, asked = sum(each.right for each in told), sum(each.told for each in answers)
     counts = [
         len(answers),
-        sum(each.untold for each in judged),
+        len(answers) - asked,
         sum(each.named for each in told),
         sum(each.mended for each in told),
         both,

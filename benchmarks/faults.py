@@ -29,7 +29,7 @@ MOVED = 0.02
 LEVELS = 255
 """Steps of depth in 8 bits; code 0 is the background."""
 MIRRORED = 4
-"""The label of an image that is mirrored left to right."""
+"""The label of an image that is mirrored left to right, the first of those that are mirrored."""
 Group = frozenset[str]
 
 
@@ -94,7 +94,7 @@ def one_turned(views: bp.ViewSet, rng: np.random.Generator) -> Planted:
 
 
 def all_turned(views: bp.ViewSet, rng: np.random.Generator) -> Planted:
-    """Turn or mirror all images alike."""
+    """Turn or mirror all images alike: cameras that hang upside down turn them by 180 degrees."""
     label = int(rng.integers(1, 8))
     return Planted(turned(views, np.full(len(views), label)), views, describe_turn(label))
 
@@ -264,7 +264,7 @@ FAULTS: Mapping[str, Fault] = MappingProxyType({
     "clean": Fault(clean, (), 1.0),
     "clean 8-bit": Fault(partial(from_bytes, clean), (), 1.0, numbers=EIGHT_BIT),
     "one turned": Fault(one_turned, (IMAGES,), 0.95),
-    "all turned": Fault(all_turned, (IMAGES,), 0.95),
+    "all turned": Fault(all_turned, (IMAGES | MATRICES,), 0.95),
     "each turned": Fault(each_turned, (IMAGES,), 0.95),
     "text order": Fault(text_order, (ORDER,), 0.95),
     "reversed": Fault(backwards, (ORDER,), 0.95),

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 import backproject as bp
 from backproject.checking.diagnosis import SETTLED, Diagnosis
 from backproject.checking.probe import FOOTPRINTS, TURNS, Probe
-from backproject.checking.turns import turned
-from benchmarks.faults import Fault, Planted
+from backproject.checking.turns import possible_turns, turned
+from benchmarks.faults import MIRRORED, Fault, Planted
 
 SAME_POSE = 1e-3
 """By how much poses may differ and be the same: directions come with six digits at best."""
@@ -140,14 +140,33 @@ def _of_views(marked: NDArray[np.bool_]) -> NDArray[np.int64]:
 def compare(mended: bp.ViewSet, truth: bp.ViewSet) -> Errors | None:
     """Return how far mended views are from the truth, moved as a whole as fits best; None if they
     are not as many, or show nothing in common.
+
+    An image that is turned together with its camera shows the same.
     """
     if mended.depth.shape != truth.depth.shape:
         return None
-    ours = _nearness(mended)
+    labels = possible_turns(truth.rig.width, truth.rig.height)
+    rolls = [rolled(mended, label) for label in labels.tolist() if label < MIRRORED]
     moved = [(twin.mirrored, twin.apply(truth)) for twin in twins(truth.rig)]
-    apart = [np.abs(ours - _nearness(there)).sum() for _, there in moved]
-    mirrored, there = moved[int(np.argmin(apart))]
-    return _errors(mended, there, mirrored)
+    ours, theirs = [_nearness(each) for each in rolls], [_nearness(each) for _, each in moved]
+    apart = np.array([[np.abs(one - other).sum() for other in theirs] for one in ours])
+    roll, move = np.unravel_index(int(apart.argmin()), apart.shape)
+    mirrored, there = moved[move]
+    return _errors(rolls[roll], there, mirrored)
+
+
+def rolled(views: bp.ViewSet, label: int) -> bp.ViewSet:
+    """Return the same views with all cameras rolled about their axes, so that their images are
+    turned by `TURNS[label]`, which is no mirror.
+    """
+    rig, turn = views.rig, TURNS[label]
+    poses, intrinsics = rig.world_from_camera.copy(), rig.intrinsics.copy()
+    poses[:, :3, :2] = poses[:, :3, :2] @ turn.T
+    half = np.array([rig.width, rig.height]) / 2
+    intrinsics[:, :2, 2] = (intrinsics[:, :2, 2] - half) @ turn.T + half
+    intrinsics[:, (0, 1), (0, 1)] = intrinsics[:, (0, 1), (0, 1)] @ np.abs(turn).T
+    images = turned(views, np.full(len(views), label))
+    return replace(images, rig=replace(rig, intrinsics=intrinsics, world_from_camera=poses))
 
 
 def _nearness(views: bp.ViewSet) -> NDArray[np.float32]:
@@ -220,5 +239,5 @@ def twins(rig: bp.Rig) -> list[Twin]:
             flat = gaps.reshape(len(rig), -1)
             cameras, labels = np.divmod(flat.argmin(axis=1), len(TURNS))
             if flat.min(axis=1).max() < SAME_POSE and len(set(cameras.tolist())) == len(rig):
-                found.append(Twin(cameras, labels, label >= len(TURNS) // 2))
+                found.append(Twin(cameras, labels, label >= MIRRORED))
     return found

@@ -107,6 +107,18 @@ def test_a_twin_is_the_scene_moved_as_a_whole(twin):
     assert errors.numbers == errors.seen == 0 or errors.numbers < ROUNDING
 
 
+@pytest.mark.parametrize("label", range(4))
+def test_images_that_turn_with_their_cameras_show_the_same(label):
+    oblong = bp.render(SHAPE, bp.Rig.dodecahedron(size=(64, 48) if label % 2 == 0 else 64))
+    there = judging.rolled(oblong, label)
+    assert np.array_equal(there.depth, turned(oblong, np.full(20, label)).depth)
+    apart = there.transformed(bp.Similarity(2.0))
+    errors = judging.compare(apart, oblong)
+    assert errors.numbers < ROUNDING
+    assert errors.seen == 0
+    assert not errors.mirrored
+
+
 def test_upright_cameras_on_a_dodecahedron_have_eight_twins():
     # its 8 moves that keep the vertical axis where it is, up or down, of 120
     assert len(judging.twins(RIG)) == 8
