@@ -49,7 +49,7 @@ class Errors:
     Errors of `focal` length, of most `depth` and of the cameras' places (`distance`), of
     themselves; `pixels`, by which what a view saw moves in its image, in the mean; `seen`, the
     share of pixels that show something in one of the two only. Each is that of the worst view.
-    `mirrored`: the scene came back mirrored, its images and cameras with it.
+    `mirrored`: the views are nearer to those of the mirrored scene.
     """
 
     focal: float
@@ -110,8 +110,7 @@ def is_mended(fault: Fault, mended: bp.ViewSet, truth: bp.ViewSet, errors: Error
     rim = fault.numbers * max(truth.rig.width, truth.rig.height) / 2
     pixels = rim if fault.pixels is None else fault.pixels
     close = errors.numbers <= fault.numbers and errors.pixels <= pixels
-    same = errors.seen == 0 and not errors.mirrored
-    return close and (same or agree_as_well(mended, truth))
+    return close and (errors.seen == 0 or agree_as_well(mended, truth))
 
 
 def agree_as_well(views: bp.ViewSet, truth: bp.ViewSet) -> bool:
@@ -141,17 +140,20 @@ def compare(mended: bp.ViewSet, truth: bp.ViewSet) -> Errors | None:
     """Return how far mended views are from the truth, moved as a whole as fits best; None if they
     are not as many, or show nothing in common.
 
-    An image that is turned together with its camera shows the same.
+    An image that is turned together with its camera shows the same. A mirrored scene is another.
     """
     if mended.depth.shape != truth.depth.shape:
         return None
     labels = possible_turns(truth.rig.width, truth.rig.height)
     rolls = [rolled(mended, label) for label in labels.tolist() if label < MIRRORED]
-    moved = [(twin.mirrored, twin.apply(truth)) for twin in twins(truth.rig)]
-    ours, theirs = [_nearness(each) for each in rolls], [_nearness(each) for _, each in moved]
-    apart = np.array([[np.abs(one - other).sum() for other in theirs] for one in ours])
-    roll, move = np.unravel_index(int(apart.argmin()), apart.shape)
-    mirrored, there = moved[move]
+    moves = twins(truth.rig)
+    ours = [_nearness(each) for each in rolls]
+    theirs = [_nearness(move.apply(truth)) for move in moves]
+    apart = np.array([[np.abs(one - other).sum() for one in ours] for other in theirs])
+    proper = np.array([not move.mirrored for move in moves])
+    move, roll = np.unravel_index(int(apart[proper].argmin()), apart[proper].shape)
+    there = [each for each in moves if not each.mirrored][move].apply(truth)
+    mirrored = bool(apart.min() < apart[proper].min())
     return _errors(rolls[roll], there, mirrored)
 
 

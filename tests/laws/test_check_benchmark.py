@@ -104,7 +104,16 @@ def test_a_twin_is_the_scene_moved_as_a_whole(twin):
     assert np.linalg.det(motion) == pytest.approx(-1 if twin.mirrored else 1, abs=ROUNDING)
     errors = judging.compare(there, VIEWS)
     assert errors.mirrored == twin.mirrored
-    assert errors.numbers == errors.seen == 0 or errors.numbers < ROUNDING
+    assert (errors.numbers < ROUNDING and errors.seen == 0) != twin.mirrored
+
+
+def test_a_scene_that_comes_back_mirrored_is_not_mended_unless_it_is_its_own_mirror_image():
+    mirror = judging.twins(RIG)[-1]
+    assert mirror.mirrored
+    for shape, own in ((SHAPE, False), (box(0.5), True)):
+        given = planted("permuted", bp.render(shape, RIG))
+        diagnosis = answer(["order of images"], lambda _, given=given: mirror.apply(given.truth))
+        assert judging.judge(FAULTS["permuted"], given, diagnosis).mended == own
 
 
 @pytest.mark.parametrize("label", range(4))
