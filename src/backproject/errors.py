@@ -7,6 +7,8 @@
     |-- OutputError           (OSError)            a place that cannot be written
     `-- ReconstructionError   (RuntimeError)       sound input that holds nothing to reconstruct
 
+    ContradictionWarning      (UserWarning)        views that cannot all be right
+
 Each message names the file or argument, what was found, what was expected and, where known, what to
 do.
 """

@@ -10,10 +10,10 @@ import pytest
 import backproject as bp
 
 PUBLIC = [
-    "BackprojectError", "Camera", "ContradictionWarning", "FileMissingError", "FormatError", "InputError", "Mesh",
-    "NormalizedMesh", "OutputError", "PointCloud", "ReconstructionError", "Rig", "Scores",
-    "Similarity", "ViewSet", "backproject", "check", "compare", "fuse", "normalize", "render",
-    "roundtrip", "simplify",
+    "BackprojectError", "Camera", "ContradictionWarning", "FileMissingError", "FormatError",
+    "InputError", "Mesh", "NormalizedMesh", "OutputError", "PointCloud", "ReconstructionError",
+    "Rig", "Scores", "Similarity", "ViewSet", "backproject", "check", "compare", "fuse",
+    "normalize", "render", "roundtrip", "simplify",
 ]  # fmt: skip
 SOURCE = Path(bp.__file__).parent
 

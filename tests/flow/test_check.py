@@ -64,3 +64,47 @@ def test_a_fault_is_named_and_mended(clean, tmp_path, capsys, fault, hypothesis,
         np.testing.assert_allclose(fixed.rig.intrinsics, clean.rig.intrinsics, rtol=5e-3)
     else:
         np.testing.assert_array_equal(fixed.depth, clean.depth)
+
+
+def test_two_faults_are_named_and_mended(clean):
+    diagnosis = bp.check(turned(text_order(clean), np.full(20, 4)))
+    told = {each.hypothesis: each.best for each in diagnosis.findings if each.verdict == "wrong"}
+    assert told == {
+        "order of images": "text order (0 1 10 11 ...)", "images": "all mirrored left to right"
+    }  # fmt: skip
+    np.testing.assert_array_equal(
+        diagnosis.apply(turned(text_order(clean), np.full(20, 4))).depth, clean.depth
+    )
+
+
+def test_what_nothing_explains_is_not_mended_and_nothing_is_called_wrong():
+    """Every view shows another ball elsewhere: no camera explains that."""
+    rig = bp.Rig.fibonacci(6, size=48)
+    rng = np.random.default_rng(0)
+    rows, columns = np.mgrid[:48, :48] + 0.5
+    depth = np.full((6, 48, 48), np.inf)
+    for view in depth:
+        across, down = rng.uniform(14, 34, 2)
+        ball = (rows - down) ** 2 + (columns - across) ** 2 < rng.uniform(6, 12) ** 2
+        view[ball] = rng.uniform(1.1, 1.9)
+    views = bp.ViewSet(depth, rig)
+    diagnosis = bp.check(views)
+    assert not diagnosis.explained
+    assert not diagnosis.agrees
+    assert diagnosis.apply(views) is views
+    assert "wrong" not in {each.verdict for each in diagnosis.findings}
+
+
+def test_views_that_see_nothing_are_refused(clean):
+    empty = replace(clean, depth=np.full_like(clean.depth, np.inf))
+    with pytest.raises(bp.InputError, match="0 of 20 see anything"):
+        bp.check(empty)
+
+
+def test_fusing_contradictions_warns_and_says_what_to_do(clean, tmp_path, capsys):
+    with pytest.warns(bp.ContradictionWarning, match="contradict each other"):
+        bp.fuse(text_order(clean), resolution=32)
+    text_order(clean).save(tmp_path / "capture")
+    words = ("fuse", tmp_path / "capture", "-o", tmp_path / "mesh.ply", "--resolution", 32)
+    assert main([str(word) for word in words]) == 0
+    assert "contradict each other" in capsys.readouterr().err

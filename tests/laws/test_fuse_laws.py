@@ -128,6 +128,7 @@ def test_any_shape_gives_a_closed_manifold(name, resolution):
 depths = st.one_of(st.floats(0.0625, 4.0, width=32), st.just(np.inf), st.just(np.nan))
 
 
+@pytest.mark.filterwarnings("ignore::backproject.ContradictionWarning")
 @settings(max_examples=60, deadline=None)
 @given(st.integers(0, 2**32 - 1), st.integers(1, 5), st.integers(2, 12), st.sampled_from([8, 24]))
 def test_noise_gives_a_closed_manifold_or_says_why_not(seed, count, size, resolution):
@@ -144,6 +145,7 @@ def test_noise_gives_a_closed_manifold_or_says_why_not(seed, count, size, resolu
     assert_manifold(mesh)
 
 
+@pytest.mark.filterwarnings("ignore::backproject.ContradictionWarning")
 @settings(max_examples=40, deadline=None)
 @given(st.lists(depths, min_size=32, max_size=32))
 def test_any_two_tiny_depth_maps_do_no_harm(values):

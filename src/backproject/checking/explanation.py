@@ -82,8 +82,9 @@ def explain(trials: Trials, progress: Progress) -> Path:
     none if none do.
 
     First all changes of all images alike, alone and two at a time, then what must be searched for,
-    then that upon a change of all images. What is likely to be quick comes first: surfaces that
-    come together under a wide tolerance are off by little.
+    then that upon a change of all images. Views that agree with the rest once mended are not left
+    out. What is likely to be right comes first: surfaces that come together under a wide tolerance
+    are off by little, unless a few views are to blame.
     """
     for number, (stage, attempt) in enumerate(_stages(trials)):
         progress(f"trying {stage}", min(number / _STAGES, 1.0))
@@ -114,8 +115,10 @@ def _stages(trials: Trials) -> Iterator[tuple[str, Attempt]]:
     yield "all images alike", lambda: _alike(views, changes)
     yield "numbers", lambda: _better(trials, "numbers", "range")
     by_little = [("depth, with numbers", refocused), alone("poses")]
-    by_much = [alone("meaning"), alone("turns"), alone("order"), alone("outliers")]
-    yield from by_little + by_much if _is_gentle(views) else by_much + by_little
+    by_much = [alone("meaning"), alone("turns"), alone("order")]
+    few = bool(trials.settling("outliers"))
+    yield from by_little + by_much if not few and _is_gentle(views) else by_much + by_little
+    yield alone("outliers")
     yield upon("camera matrices", "numbers", "range", "turns")
     yield upon("depth", "range", "turns")
     yield upon("order of images", "turns", "numbers", "range", "meaning")

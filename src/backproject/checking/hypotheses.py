@@ -117,7 +117,7 @@ def try_numbers_with(reading: Reading, views: ViewSet) -> Tried:
         read = reading.apply(_refocused(views, focal))
         found = find_numbers(read, free=("focal", "distance"))
         focal *= found.focal
-        if abs(found.focal - 1) < _STAYS:
+        if abs(found.focal - 1) < _STAYS or found.lead <= SIGNIFICANT:
             break
     last = replace(found, focal=1.0)
     numbers = tuple(

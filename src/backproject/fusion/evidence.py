@@ -104,7 +104,8 @@ class Samples:
     """Oriented points of the surface: `points` and unit `normals` (S, 3), `weights` (S,),
     `footprint`: the median pixel's width there; `noise`: the standard deviation of depth, and
     `noise_of` (N,) that of each view by how far it disagrees with the others, nan where nothing
-    tells; `outvoted` (N,): the share of each view's pixels that are no samples.
+    tells; `outvoted` (N,): the share of each view's pixels that are no samples; `disputed`: the
+    share of outvoted ones among all that continue into a neighbour.
     """
 
     points: NDArray[np.float64]
@@ -115,6 +116,7 @@ class Samples:
     noise: float
     noise_of: NDArray[np.float64]
     outvoted: NDArray[np.float64]
+    disputed: float
     between: Callable[[float, float], NDArray[np.float64]]
 
 
@@ -143,7 +145,7 @@ def observe(views: ViewSet, *, noise: float | None, threads: int) -> tuple[Evide
         views = ViewSet(depth, views.rig)
         evidence = Evidence.of(views, threads=threads)
         samples = sample(views, evidence, noise=noise, threads=threads)
-    _warn_of_contradictions(samples, odd)
+    _warn_of_contradictions(samples.disputed, odd)
     least = EXACT * samples.footprint
     if samples.noise <= least:
         return evidence, samples
@@ -243,10 +245,11 @@ def sample(views: ViewSet, evidence: Evidence, *, noise: float | None, threads: 
         return filled[_votes(filled, unknown, nobody, evidence, threads)[0] > 0]
 
     outvoted = _share(~kept, ends[depth.shape[1] - 1 :: depth.shape[1]])
+    disputed = float(np.mean(~kept[continued])) if continued.any() else 0.0
     left = close_ranks(kept, points, normals, weights, view_of)
     return Samples(
         points[:left], normals[:left], weights[:left], view_of[:left],
-        footprint, noise, noise_of, outvoted, between,
+        footprint, noise, noise_of, outvoted, disputed, between,
     )  # fmt: skip
 
 
@@ -318,7 +321,7 @@ def _odd_one(samples: Samples) -> int:
     return worst if excess[worst] > 1 else -1
 
 
-def _warn_of_contradictions(samples: Samples, odd: list[int]) -> None:
+def _warn_of_contradictions(disputed: float, odd: list[int]) -> None:
     """Warn of views that were left out, and where those that are left contradict each other."""
     if odd:
         warnings.warn(
@@ -327,10 +330,9 @@ def _warn_of_contradictions(samples: Samples, odd: list[int]) -> None:
             ContradictionWarning,
             stacklevel=4,
         )
-    share = float(np.mean(samples.outvoted))
-    if share > CLASHING:
+    if disputed > CLASHING:
         warnings.warn(
-            f"the views contradict each other: other views see past {share:.0%} of what they"
+            f"the views contradict each other: other views see past {disputed:.0%} of what they"
             " measured; a camera or what depth means is wrong (`check` finds out which)",
             ContradictionWarning,
             stacklevel=4,
