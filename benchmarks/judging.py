@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 import backproject as bp
-from backproject.checking.diagnosis import SETTLED, Diagnosis
+from backproject.checking.diagnosis import Diagnosis
+from backproject.checking.explanation import SETTLED
 from backproject.checking.probe import FOOTPRINTS, TURNS, Probe
 from backproject.checking.turns import possible_turns, turned
 from benchmarks.faults import MIRRORED, Fault, Planted

@@ -10,7 +10,8 @@ from benchmarks.faults import FAULTS
 from shapes import box, joined, sphere_views
 
 import backproject as bp
-from backproject.checking.diagnosis import Diagnosis, Finding
+from backproject.checking.diagnosis import Diagnosis
+from backproject.checking.hypotheses import Finding
 from backproject.checking.probe import TURNS
 from backproject.checking.turns import turned
 
@@ -32,7 +33,7 @@ def planted(name, views=VIEWS, seed=SEED):
 def answer(wrong, *mends):
     """Return a diagnosis that calls hypotheses wrong, and mends by such functions."""
     findings = [Finding(name, "as given", "otherwise", 0.0, 0.0, "wrong") for name in wrong]
-    return Diagnosis(tuple(findings), 1.0, 0.0, mends)
+    return Diagnosis(tuple(findings), 1.0, 0.0, explained=True, mends=mends)
 
 
 def first_names(fault):
