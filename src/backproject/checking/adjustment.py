@@ -167,13 +167,14 @@ class State:
 
 @dataclass(frozen=True)
 class Equations:
-    """`square` (M, M) and `rights` (P, M) of each pair of views that meet, M = 6 N + 5; `pull` (M,)
-    the right side if all gaps were 1; `gaps` (N, N, S), nan where a sample meets no
-    surface.
+    """`square` (M, M) and `rights` (P, M) of each pair of views that meet, M = 6 N + 5; `energy`
+    (P,), the weighted sums of squared gaps; `pull` (M,) the right side if all gaps were 1; `gaps`
+    (N, N, S), nan where a sample meets no surface.
     """
 
     square: NDArray[np.float64]
     rights: NDArray[np.float64]
+    energy: NDArray[np.float64]
     pull: NDArray[np.float64]
     gaps: NDArray[np.float64]
 
@@ -198,13 +199,18 @@ def equations(scene: Scene, state: State, gate: float) -> Equations:
     size = TWIST * count + SHARED
     square, pull = np.zeros((size, size)), np.zeros(size)
     pairs: dict[tuple[int, int], NDArray[np.float64]] = {}
+    energy: dict[tuple[int, int], float] = {}
+    weighted = np.nansum((1 - (gaps / gate) ** 2) ** 2 * gaps**2, axis=2)
     twist, shared = np.arange(TWIST), np.arange(size - SHARED, size)
     for i, j in np.argwhere(squares.any(axis=(2, 3))).tolist():
         where = np.concatenate([TWIST * i + twist, TWIST * j + twist, shared])
         square[where[:, None], where] += squares[i, j]
         pull[where] += pulls[i, j]
-        pairs.setdefault((min(i, j), max(i, j)), np.zeros(size))[where] += rights[i, j]
-    return Equations(square, np.array(list(pairs.values())).reshape(-1, size), pull, gaps)
+        pair = (min(i, j), max(i, j))
+        pairs.setdefault(pair, np.zeros(size))[where] += rights[i, j]
+        energy[pair] = energy.get(pair, 0.0) + float(weighted[i, j])
+    together = np.array(list(pairs.values())).reshape(-1, size)
+    return Equations(square, together, np.array(list(energy.values())), pull, gaps)
 
 
 def free_unknowns(count: int, names: tuple[str, ...]) -> NDArray[np.bool_]:
@@ -229,18 +235,34 @@ def adjust(
     narrowest = max(NARROWEST * scene.footprint, state.scale * scene.step)
     longest = LONGEST * np.array([1.0, 1.0, scene.typical_depth])
     for k in range(rounds):
-        found = equations(scene, state, gate)
+        found = _in_pixels(equations(scene, state, gate))
         step = np.zeros(len(free))
         step[free] = _solved(scene, found, free)
         step[-SHARED:-2] = step[-SHARED:-2].clip(-longest, longest)
         state = state.moved(step, scene.middle)
         if heard is not None:
             heard(k / rounds)
-        settled = gate <= narrowest or gate <= OUTLYING * found.median_gap
+        least = narrowest / state.focal
+        settled = gate <= least or gate <= OUTLYING * found.median_gap
         if settled and _moves(scene, step) < STILL * scene.footprint:
             break
-        gate = max(min(SHRINK * gate, OUTLYING * found.median_gap), narrowest)
+        gate = max(min(SHRINK * gate, OUTLYING * found.median_gap), least)
     return state, equations(scene, state, gate)
+
+
+def _in_pixels(found: Equations) -> Equations:
+    """Return the equations of gaps that are counted in pixels, gap times focal length.
+
+    In scene units all gaps vanish where everything shrinks to a point under an endless focal
+    length. With F = exp(u) the residual F gap has the derivative F (d gap / du + gap).
+    """
+    focal = len(found.square) - SHARED
+    square, rights = found.square.copy(), found.rights.copy()
+    square[focal] += rights.sum(axis=0)
+    square[:, focal] += rights.sum(axis=0)
+    square[focal, focal] += found.energy.sum()
+    rights[:, focal] += found.energy
+    return replace(found, square=square, rights=rights)
 
 
 def shows(scene: Scene, state: State, step: NDArray[np.float64]) -> bool:

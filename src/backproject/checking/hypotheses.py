@@ -142,10 +142,16 @@ def _try_range(views: ViewSet, progress: Progress) -> Tried:
     return _tried_numbers(find_numbers(views, free=("scale", "offset"), progress=progress), views)
 
 
+def try_lens(views: ViewSet) -> Tried:
+    """Return what field of view, depth's scale and offset are if all are unknown."""
+    return _tried_numbers(find_numbers(views, free=("focal", "scale", "offset")), views)
+
+
 def _tried_numbers(found: Numbers, views: ViewSet) -> Tried:
     rows = []
     for number in found.numbers:
-        off = abs(number.best - number.given) > _unnoticed(number, views)
+        least = max(_unnoticed(number, views), SIGNIFICANT * number.error)
+        off = abs(number.best - number.given) > least
         wrong = number.told and off and not found.agrees
         given, best = _in_words(number, views)
         verdict = _verdict(wrong, not number.told)
@@ -157,7 +163,7 @@ def _tried_numbers(found: Numbers, views: ViewSet) -> Tried:
 def _try_poses(views: ViewSet, progress: Progress) -> Tried:
     found = refine_poses(views, progress=progress)
     off = found.off
-    wrong = bool(off.any()) and found.lead > SIGNIFICANT
+    wrong = bool(off.any()) and found.lead > SIGNIFICANT and not found.astray.any()
     best = AS_GIVEN
     if wrong:
         best = (
@@ -218,14 +224,14 @@ def _verdict(wrong: bool, untold: bool) -> Verdict:
 
 def _unnoticed(number: Number, views: ViewSet) -> float:
     """Return how far off a number may be without moving images by more than `NOTICED` pixels, or
-    depth by half the step that it was stored in.
+    depth by a step that it was stored in.
     """
     rig = views.rig
     focal = float(np.median(rig.intrinsics[:, (0, 1), (0, 1)]))
     typical = float(np.median(views.depth[views.silhouettes]))
     if number.name == "focal":
         return NOTICED / (max(rig.width, rig.height) / 2)
-    depth = max(NOTICED * typical / focal, views.step / 2)
+    depth = max(NOTICED * typical / focal, views.step)
     return depth if number.name == "offset" else depth / typical
 
 

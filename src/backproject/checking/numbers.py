@@ -51,6 +51,10 @@ SEARCHED = 40
 """Samples of each view in the search."""
 STARTS = 6
 """Best places of the grid that are tried."""
+FINE = 0.5
+"""The tolerance, in footprints, of the lead: under a wide one surfaces that nearly meet count as
+much, and nearer ones, that seem larger, for more.
+"""
 PROBED = 0.05
 """The change of a number, of itself, that must show for it to be known at all."""
 
@@ -231,8 +235,11 @@ def _result(
 ) -> Numbers:
     errors = standard_errors(found, mask)[-SHARED:]
     distance = 1 / best.scale if "distance" in free else 1.0
-    given = probe.agreement(scene.views)
-    mended = probe.agreement(best.apply(scene.views))
+    views = best.apply(scene.views)
+    given, mended = probe.agreement(scene.views), probe.agreement(views)
+    lead = probe.agreement(views, footprints=FINE).lead(
+        probe.agreement(scene.views, footprints=FINE)
+    )
     values = {
         "focal": [(1.0, best.focal, errors[0] * best.focal, 0)],
         "distance": [(1.0, distance, errors[1] * distance, 1)],
@@ -247,7 +254,7 @@ def _result(
     )
     return Numbers(
         free, numbers, best.focal, distance, best.scale * distance, best.offset * distance,
-        best.center, given.consistency, mended.consistency, mended.lead(given),
+        best.center, given.consistency, mended.consistency, lead,
         found.median_gap / scene.footprint,
     )  # fmt: skip
 

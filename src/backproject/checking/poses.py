@@ -47,6 +47,12 @@ SEARCHED = 60
 """Samples of each view in that search."""
 COARSE, FINE = 8.0, 2.0
 """Tolerances, in footprints, of the tries and of the choice among their ends."""
+LOOSE = 1.0
+"""Pixels of standard error from which on a view says too little of its pose."""
+FARTHEST = 2.5
+"""How many times the turn or shift that is sought a view may be off in the end: one that went
+farther shows another thing.
+"""
 SPREAD = 3.0
 """Standard errors within which a pose is as given."""
 NOTICED = 0.1
@@ -63,7 +69,8 @@ class Poses:
     All views together can move freely: what is held is where most of them were given. `degrees`,
     `shifts` (N,) tell how far each camera was turned and away from its place, in scene units,
     `pixels` (N,) how far its image moves, `errors` (N,) the standard error of that, `told` (N,)
-    whether the view says all of its pose: a sphere can be turned at will. `gap` is the median
+    whether the view says all of its pose: a sphere can be turned at will. `astray` (N,) are views
+    that went farther than is sought: they show another thing. `gap` is the median
     distance of surfaces at the best, in pixel footprints.
     """
 
@@ -73,6 +80,7 @@ class Poses:
     pixels: NDArray[np.float64]
     errors: NDArray[np.float64]
     told: NDArray[np.bool_]
+    astray: NDArray[np.bool_]
     given: float
     best: float
     lead: float
@@ -120,14 +128,14 @@ def refine_poses(
         heard=lambda share: progress("poses", share),
     )  # fmt: skip
     progress("poses", 1.0)
-    told = _told(scene, best, found)
+    told = _told(scene, best, found, free)
     for again in range(SEARCHES):
         if told.all() or told.mean() <= HALF:
             break
         best = replace(best, poses=_held(scene, given.poses, best.poses, told))
         best = _searched(scene, given, best, told, seed + again)
         best, found = adjust(scene, best, free, gate=GATE * scene.footprint, rounds=ROUNDS)
-        told = _told(scene, best, found)
+        told = _told(scene, best, found, free)
     # Creases are bent between pixels, and bias what is told of a view by little else.
     best, found = adjust(exact, best, free, gate=exact.footprint, rounds=ROUNDS)
     held = _held(scene, given.poses, best.poses, told)
@@ -141,6 +149,7 @@ def refine_poses(
         _moved_pixels(scene, given.poses, held),
         _errors(scene, found, free),
         told,
+        ~_within(scene, given.poses, held),
         was.consistency,
         now.consistency,
         now.lead(was),
@@ -148,8 +157,21 @@ def refine_poses(
     )
 
 
-def _told(scene: Scene, best: State, found: Equations) -> NDArray[np.bool_]:
-    return np.array([_tells(scene, best, found, k) for k in range(len(best.poses))])
+def _told(
+    scene: Scene, best: State, found: Equations, free: NDArray[np.bool_]
+) -> NDArray[np.bool_]:
+    shown = np.array([_tells(scene, best, found, k) for k in range(len(best.poses))])
+    return shown & (_errors(scene, found, free) < LOOSE)
+
+
+def _within(
+    scene: Scene, given: NDArray[np.float64], best: NDArray[np.float64]
+) -> NDArray[np.bool_]:
+    """Return which views (N,) are no farther from where they were given than is sought."""
+    turns = np.swapaxes(given[:, :3, :3], 1, 2) @ best[:, :3, :3]
+    turned = np.array([_angle(turn) for turn in turns]) <= FARTHEST * TURNED
+    shifts = np.linalg.norm(best[:, :3, 3] - given[:, :3, 3], axis=1)
+    return np.asarray(turned & (shifts <= FARTHEST * SHIFTED * scene.typical_depth))
 
 
 def _searched(scene: Scene, given: State, best: State, told: NDArray[np.bool_], seed: int) -> State:

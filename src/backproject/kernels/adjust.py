@@ -185,13 +185,15 @@ def tally(
     tolerance, about, agree, past,
 ):  # fmt: skip
     """Count for each candidate (focal factor, depth scale, offset) in [start, stop) the samples
-    that lie on another view's surface, within `tolerance`, to `agree`, and those that another view
-    looks past, to `past`, both (candidates,). Poses are (1 or candidates, N, 4, 4). Only pairs with
-    the view `about` count, or all if it is negative. Other names are those of `pair_equations`.
+    that lie on another view's surface, within `tolerance` over the focal factor, to `agree`, and
+    those that another view looks past, to `past`, both (candidates,). Poses are (1 or candidates,
+    N, 4, 4). Only pairs with the view `about` count, or all if it is negative. Other names are
+    those of `pair_equations`.
     """
     height, width = depth.shape[1], depth.shape[2]
     for c in range(start, stop):
         factor, scale, offset = candidates[c, 0], candidates[c, 1], candidates[c, 2]
+        near = tolerance / factor  # as wide as a pixel is then
         which = min(c, len(world_from_camera) - 1)
         for i in range(len(depth)):
             pose = world_from_camera[which, i]
@@ -221,5 +223,5 @@ def tally(
                     if not (0.0 <= column < width and 0.0 <= row < height):
                         continue
                     seen = scale * np.float64(depth[j, int(row), int(column)]) + offset
-                    agree[c] += abs(zj - seen) <= tolerance
-                    past[c] += zj < seen - tolerance
+                    agree[c] += abs(zj - seen) <= near
+                    past[c] += zj < seen - near
