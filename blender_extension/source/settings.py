@@ -17,6 +17,8 @@ from bpy.props import (
     StringProperty,
 )
 
+BESIDE_BLEND = {"PATH_SUPPORTS_BLEND_RELATIVE"} if bpy.app.version >= (5, 0, 0) else set()
+"""What lets a path be relative to the .blend (`//`): 5.0 asks for it, 4.2 does not know it."""
 RIGS = ("dodecahedron", "fibonacci:40", "turntable:24")
 BY_SOURCE = ("SOURCE", "By the source", "What the source's own convention says")
 
@@ -80,7 +82,7 @@ class CaptureOptions:
         name="Depth Maps",
         description="Folder with the depth maps and their cameras (a capture)",
         subtype="DIR_PATH",
-        options={"SKIP_SAVE"},
+        options={"SKIP_SAVE"} | BESIDE_BLEND,
     )
 
 
@@ -204,6 +206,7 @@ class Settings(
         name="Depth Maps",
         description="Folder with the depth maps and their cameras (a capture)",
         subtype="DIR_PATH",
+        options=BESIDE_BLEND,
     )
     findings: StringProperty(name="Findings", description="What the last check of cameras found")
 

@@ -23,10 +23,9 @@ class AddRig(RigOptions, Stepwise, Operator):
 
     def steps(self, context: Any) -> Steps:
         """Add the cameras, and remember them and the object."""
+        from backproject.blender.around import rig_around
         from backproject.blender.cameras import add_rig
         from backproject.blender.meshes import mesh_of
-
-        from backproject.blender.around import rig_around
         from backproject.geometry.rig import RigSettings
 
         yield Told("looking at the object", 0.0)

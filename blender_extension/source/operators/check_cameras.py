@@ -8,7 +8,7 @@ from bpy.props import BoolProperty, StringProperty
 from bpy.types import Operator
 
 from .. import places
-from ..settings import CaptureOptions
+from ..settings import BESIDE_BLEND, CaptureOptions
 from ..working import Steps, Stepwise, Told, aside, listening
 
 
@@ -26,7 +26,7 @@ class CheckCameras(CaptureOptions, Stepwise, Operator):
         name="Out",
         description="Folder for the mended depth maps; empty: beside the others",
         subtype="DIR_PATH",
-        options={"SKIP_SAVE"},
+        options={"SKIP_SAVE"} | BESIDE_BLEND,
     )
 
     def steps(self, context: Any) -> Steps:

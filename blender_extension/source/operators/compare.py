@@ -39,7 +39,6 @@ class Compare(CompareOptions, CaptureOptions, Stepwise, Operator):
         cameras see.
         """
         from backproject.blender.meshes import mesh_of
-
         from backproject.blender.showing import show_error, vertices_of
         from backproject.metrics.compare import compare, distances_to
         from backproject.report.shading import error_colors

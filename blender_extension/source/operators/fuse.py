@@ -20,7 +20,6 @@ class Fuse(FuseOptions, CaptureOptions, Stepwise, Operator):
     def steps(self, context: Any) -> Steps:
         """Fuse, simplify if asked, and add the mesh."""
         from backproject.blender.meshes import add_mesh
-
         from backproject.blender.showing import show_unseen
         from backproject.cli.checks import check_resolution
         from backproject.fusion.fuse import fuse

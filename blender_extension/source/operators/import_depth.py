@@ -11,7 +11,7 @@ from bpy.types import Operator
 from backproject.errors import InputError
 
 from .. import places
-from ..settings import BY_SOURCE
+from ..settings import BESIDE_BLEND, BY_SOURCE
 from ..working import Steps, Stepwise, Told, aside
 
 NOT_SAID = {"SOURCE", ""}
@@ -74,6 +74,7 @@ class ReadingOptions:
         name="Camera File",
         description="Cameras for depth images that come without",
         subtype="FILE_PATH",
+        options=BESIDE_BLEND,
     )
     fov: FloatProperty(
         name="Field of View", description="Vertical, in degrees, for cameras that come without"
@@ -97,13 +98,16 @@ class ImportDepth(ReadingOptions, Stepwise, Operator):
     bl_label = "Import Depth Maps"
 
     filepath: StringProperty(
-        name="Source", description="A file or a folder", subtype="FILE_PATH", options={"SKIP_SAVE"}
+        name="Source",
+        description="A file or a folder",
+        subtype="FILE_PATH",
+        options={"SKIP_SAVE"} | BESIDE_BLEND,
     )
     out: StringProperty(
         name="Out",
         description="Folder for a capture of a source that is none; empty: beside the .blend",
         subtype="DIR_PATH",
-        options={"SKIP_SAVE"},
+        options={"SKIP_SAVE"} | BESIDE_BLEND,
     )
 
     def invoke(self, context: Any, event: Any) -> set[str]:
@@ -116,7 +120,6 @@ class ImportDepth(ReadingOptions, Stepwise, Operator):
     def steps(self, context: Any) -> Steps:
         """Read the source, keep it as a capture, and add its cameras."""
         from backproject.blender.cameras import add_rig
-
         from backproject.cli.checks import load_views
         from backproject.io.captures import is_own_capture
         from backproject.io.sources.source import Asked

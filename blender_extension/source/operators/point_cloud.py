@@ -20,7 +20,6 @@ class MakePointCloud(CloudOptions, CaptureOptions, Stepwise, Operator):
     def steps(self, context: Any) -> Steps:
         """Back-project the depth maps, and add the points."""
         from backproject.blender.meshes import add_cloud
-
         from backproject.cloud.unproject import backproject
 
         views = yield from places.read(context, self.directory)

@@ -48,7 +48,6 @@ class RenderDepth(RenderOptions, CaptureOptions, Stepwise, Operator):
 
     def _by_cycles(self, context: Any, target: Any, rig: Any) -> Any:
         from backproject.blender.render import depth_maps
-
         from backproject.geometry.views import ViewSet
 
         depth = []
@@ -60,7 +59,6 @@ class RenderDepth(RenderOptions, CaptureOptions, Stepwise, Operator):
 
     def _embedded(self, context: Any, target: Any, rig: Any) -> Any:
         from backproject.blender.meshes import mesh_of
-
         from backproject.rendering.render import render
 
         mesh = mesh_of([target], context.evaluated_depsgraph_get())

@@ -82,8 +82,7 @@ def _plain_material(name: str, color: ArrayLike) -> Any:
     made = bpy.data.materials.new(name)
     linear = (*Color(np.asarray(color, float).tolist()).from_srgb_to_scene_linear(), 1.0)
     made.diffuse_color = linear  # what Solid shading shows
-    made.use_nodes = True
-    made.node_tree.nodes["Principled BSDF"].inputs["Base Color"].default_value = linear
+    _shader(made).inputs["Base Color"].default_value = linear
     return made
 
 
@@ -92,11 +91,16 @@ def _error_material() -> Any:
     if known is not None:
         return known
     made = bpy.data.materials.new(ERROR)
-    made.use_nodes = True
-    nodes = made.node_tree.nodes
-    colors = nodes.new("ShaderNodeVertexColor")
+    shader = _shader(made)
+    colors = made.node_tree.nodes.new("ShaderNodeVertexColor")
     colors.layer_name = "error_color"
     colors.location = (-300, 200)
-    shader = nodes["Principled BSDF"]
     made.node_tree.links.new(colors.outputs["Color"], shader.inputs["Base Color"])
     return made
+
+
+def _shader(material: Any) -> Any:
+    """Return the shader of a new material."""
+    if material.node_tree is None:  # before Blender 5, where every material has nodes
+        material.use_nodes = True
+    return material.node_tree.nodes["Principled BSDF"]
