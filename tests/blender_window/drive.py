@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Drive a real Blender window through the extension, and leave pictures of it.
 
-Not part of the normal run: it needs a Blender with a window, and the extension's zip for its Python.
-Without a screen, Xvfb and Mesa's software renderer will do:
+Not part of the normal run: it needs a Blender with a window, and a zip for its Python.
+ImageMagick takes the pictures. Without a screen, Xvfb and Mesa's software renderer will do:
 
     BLENDER_USER_RESOURCES=$(mktemp -d) xvfb-run -a -s "-screen 0 1600x1000x24" \
         blender --factory-startup --enable-event-simulate --window-geometry 0 0 1600 1000 \
@@ -13,6 +13,7 @@ and leaves nothing, and what they add can be undone.
 """
 
 import os
+import subprocess
 import sys
 import traceback
 from collections.abc import Callable, Iterator
@@ -24,6 +25,8 @@ TICK = 0.2
 """Seconds between two looks at the window."""
 LONGEST = 900
 """Seconds after which something hangs; the first run compiles the loops."""
+TAB = 20
+"""The width of the sidebar's tabs, in pixels; they are longer."""
 DRAWS = 3
 """Ticks until the window shows what was done."""
 
@@ -39,7 +42,7 @@ def story(built: Path, out: Path) -> Iterator[None]:
     monkey = bpy.context.active_object
     bpy.ops.object.shade_smooth()
     bpy.ops.ed.undo_push(message="Monkey")
-    _open_sidebar()
+    yield from _opened_sidebar()
     yield from _drawn(out / "1_monkey.png")
     press("add_rig")
     yield
@@ -76,9 +79,7 @@ def _stopped_at_escape(name: str, **options: object) -> Iterator[None]:
     press(name, **options)
     yield from _ticks(DRAWS)
     assert at_work(), f"{name} takes no steps"
-    window = bpy.context.window_manager.windows[0]
-    for value in ("PRESS", "RELEASE"):
-        window.event_simulate(type="ESC", value=value, x=800, y=500)
+    simulate("ESC", x=800, y=500)
     yield from _ticks(DRAWS)
     assert not at_work(), "Esc does not stop it"
     assert _everything() == before, "Esc leaves something behind"
@@ -104,6 +105,11 @@ def press(name: str, **options: object) -> None:
     """Do as the panel's button does."""
     with _at_view():
         getattr(bpy.ops.backproject, name)("INVOKE_DEFAULT", **options)
+
+
+def simulate(kind: str, value: str = "PRESS", **where: object) -> None:
+    """Let the window believe that something was pressed."""
+    bpy.context.window_manager.windows[0].event_simulate(type=kind, value=value, **where)
 
 
 def at_work() -> bool:
@@ -132,15 +138,33 @@ def _ticks(count: int) -> Iterator[None]:
 def _drawn(picture: Path) -> Iterator[None]:
     """Wait until all is drawn, and keep a picture of the window."""
     yield from _ticks(DRAWS)
-    with _at_view():
-        bpy.ops.screen.screenshot(filepath=str(picture))
+    _keep_picture(picture)
     yield
 
 
-def _open_sidebar() -> None:
+def _keep_picture(picture: Path) -> None:
+    """Keep what the screen shows; Blender's own screenshots are black under Mesa."""
+    subprocess.run(["import", "-window", "root", str(picture)], check=True)
+
+
+def _opened_sidebar() -> Iterator[None]:
+    """Open the sidebar, and click down its tabs until ours is there."""
+    simulate("ESC", x=800, y=500)  # the splash screen
     _space().show_region_ui = True
-    _region("UI").active_panel_category = "Backproject"
     _show_all()
+    yield from _ticks(DRAWS)
+    side = _region("UI")
+    x = side.x + side.width - TAB // 2
+    for y in range(side.y + side.height - TAB, side.y, -TAB):
+        simulate("MOUSEMOVE", "NOTHING", x=x, y=y)
+        yield
+        for value in ("PRESS", "RELEASE"):
+            simulate("LEFTMOUSE", value, x=x, y=y)
+            yield
+        yield from _ticks(DRAWS)
+        if side.active_panel_category == "Backproject":
+            return
+    raise AssertionError(f"the sidebar shows {side.active_panel_category}")
 
 
 def _show_all() -> None:
@@ -166,7 +190,7 @@ def _region(kind: str) -> bpy.types.Region:
     return next(each for each in _area().regions if each.type == kind)
 
 
-def _ticking(told: Iterator[None]) -> Callable[[], float]:
+def _ticking(told: Iterator[None], failed: Path) -> Callable[[], float]:
     """Return a timer that tells the story, and ends Blender at its end."""
     ticks = iter(range(int(LONGEST / TICK)))
 
@@ -180,6 +204,7 @@ def _ticking(told: Iterator[None]) -> Callable[[], float]:
             _end(0 if finished else 1)
         except Exception:
             traceback.print_exc()
+            _keep_picture(failed)
             _end(1)
         return TICK
 
@@ -195,4 +220,4 @@ def _end(status: int) -> None:
 if __name__ == "__main__":
     built, out = (Path(each).resolve() for each in sys.argv[sys.argv.index("--") + 1 :])
     out.mkdir(parents=True, exist_ok=True)
-    bpy.app.timers.register(_ticking(story(built, out)), first_interval=1.0)
+    bpy.app.timers.register(_ticking(story(built, out), out / "failed.png"), first_interval=1.0)
