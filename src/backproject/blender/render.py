@@ -8,10 +8,13 @@ is to be seen and is gone afterwards.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import signal
+import threading
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from types import FrameType
 from typing import Any
 
 import bpy
@@ -104,7 +107,8 @@ def depth_maps(
 
 def _rendered(studio: Any, folder: Path) -> NDArray[np.float32]:
     """Return the depth (H, W) that the camera of `studio` sees."""
-    bpy.ops.render.render(scene=studio.name)
+    with _interrupts_held():
+        bpy.ops.render.render(scene=studio.name)
     files = list(folder.iterdir())
     if len(files) != 1:
         raise ReconstructionError(
@@ -115,6 +119,29 @@ def _rendered(studio: Any, folder: Path) -> NDArray[np.float32]:
     finally:
         files[0].unlink()
     return np.where(depth < FARTHEST, depth, np.float32(np.inf))
+
+
+@contextmanager
+def _interrupts_held() -> Iterator[None]:
+    """Hear of an interrupt when the block is over: Blender, which calls its engine through Python,
+    would print it and go on.
+    """
+    heard: list[tuple[int, FrameType | None]] = []
+    handlers: dict[int, Callable[[int, FrameType | None], Any]] = {}
+    if threading.current_thread() is threading.main_thread():
+        for number in (signal.SIGINT, signal.SIGTERM):
+            handler = signal.getsignal(number)
+            if callable(handler):
+                handlers[number] = handler
+    try:
+        for held in handlers:
+            signal.signal(held, lambda *given: heard.append(given))
+        yield
+    finally:
+        for held, handler in handlers.items():
+            signal.signal(held, handler)
+    for given in heard[:1]:
+        handlers[given[0]](*given)
 
 
 def _read_exr(path: Path) -> NDArray[np.float32]:
@@ -178,29 +205,35 @@ def _trace_depth(studio: Any, override: Any) -> None:
 @contextmanager
 def _depth_written_to(folder: str, studio: Any) -> Iterator[None]:
     """Let the compositor of `studio` write the depth of what is rendered to a file in `folder`."""
-    if bpy.app.version >= COMPOSITOR_IS_A_GROUP:
-        tree = studio.compositing_node_group = bpy.data.node_groups.new(NAME, "CompositorNodeTree")
-        file = tree.nodes.new("CompositorNodeOutputFile")
+    if bpy.app.version < COMPOSITOR_IS_A_GROUP:  # the tree is a part of its scene, and goes with it
+        studio.use_nodes = True
+        studio.node_tree.nodes.clear()
+        file = studio.node_tree.nodes.new("CompositorNodeOutputFile")
+        file.base_path = folder
+        file.file_slots[0].path = "depth"
+        _feed(file, studio.node_tree, studio)
+        yield
+        return
+    group = bpy.data.node_groups.new(NAME, "CompositorNodeTree")
+    try:
+        studio.compositing_node_group = group
+        file = group.nodes.new("CompositorNodeOutputFile")
         file.directory, file.file_name = folder, ""
         file.format.media_type = "IMAGE"
         file.file_output_items.new("FLOAT", "depth")
-    else:
-        studio.use_nodes = True
-        tree = studio.node_tree
-        tree.nodes.clear()
-        file = tree.nodes.new("CompositorNodeOutputFile")
-        file.base_path = folder
-        file.file_slots.clear()
-        file.file_slots.new("depth")
-    file.format.file_format, file.format.color_depth = "OPEN_EXR", "32"
-    layers = tree.nodes.new("CompositorNodeRLayers")
-    layers.scene = studio
-    tree.links.new(layers.outputs["Depth"], file.inputs[0])
-    try:
+        _feed(file, group, studio)
         yield
     finally:
-        if bpy.app.version >= COMPOSITOR_IS_A_GROUP:  # else the tree goes with its scene
-            bpy.data.node_groups.remove(tree)
+        bpy.data.node_groups.remove(group)
+
+
+def _feed(file: Any, tree: Any, studio: Any) -> None:
+    """Lead the depth of `studio` to the node that writes files, in single precision."""
+    file.format.file_format, file.format.color_depth = "OPEN_EXR", "32"
+    with bpy.context.temp_override(scene=studio):  # a new node takes the context's scene
+        layers = tree.nodes.new("CompositorNodeRLayers")
+    layers.scene = studio
+    tree.links.new(layers.outputs["Depth"], file.inputs[0])
 
 
 def _check_objects(objects: Sequence[Any]) -> None:

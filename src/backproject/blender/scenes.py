@@ -10,7 +10,9 @@ from typing import Any
 
 import bpy
 
+from backproject.blender.meshes import mesh_of
 from backproject.errors import FileMissingError, FormatError, InputError
+from backproject.geometry.mesh import Mesh
 
 NAME = "backproject"
 """Of what is in Blender's data for a while."""
@@ -34,7 +36,7 @@ def open_blend(path: Path) -> Any:
     if not path.exists():
         raise FileMissingError(f"{path}: no such file, expected a .blend file")
     try:
-        bpy.ops.wm.open_mainfile(filepath=str(path), load_ui=False, use_scripts=False)
+        bpy.ops.wm.open_mainfile(filepath=str(path.resolve()), load_ui=False, use_scripts=False)
     except RuntimeError as error:
         reason = " ".join(str(error).removeprefix("Error: ").split())
         raise FormatError(
@@ -116,7 +118,7 @@ def _there_are(objects: Sequence[Any]) -> str:
     """Return the names of objects, as the end of an error."""
     if not objects:
         return "there are none with faces"
-    names = [repr(each.name) for each in objects]
+    names = sorted(repr(each.name) for each in objects)
     more = f", and {len(names) - MOST_LISTED} more" if len(names) > MOST_LISTED else ""
     return f"there are {', '.join(names[:MOST_LISTED])}{more}"
 
@@ -140,6 +142,16 @@ def alone(objects: Sequence[Any], scene: Any) -> Iterator[Any]:
         yield temporary
     finally:
         bpy.data.scenes.remove(temporary)
+
+
+def mesh_alone(objects: Sequence[Any], scene: Any) -> Mesh:
+    """Return the surface of some objects at the frame of `scene`, even where its view layers hide
+    them; see `meshes.mesh_of`.
+    """
+    with alone(objects, scene) as lonely:
+        layer = lonely.view_layers[0]
+        layer.update()  # or it has no depsgraph yet
+        return mesh_of(objects, layer.depsgraph)
 
 
 def _with_repeated_children(objects: Sequence[Any]) -> list[Any]:
