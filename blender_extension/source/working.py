@@ -37,7 +37,7 @@ class Aside:
 
     call: Callable[..., Any]
     listens: bool = False
-    told: Told = Told("", 0.0)
+    told: Told | None = None
     stopped: bool = False
     result: Any = None
     failure: BaseException | None = None
@@ -90,13 +90,13 @@ class Work:
     def __init__(self, steps: Steps) -> None:
         self._steps = steps
         self._aside: Aside | None = None
-        self._told = Told("", 0.0)
+        self._told = Told("starting", 0.0)
         self.said: str | None = None
 
     @property
     def told(self) -> Told:
         """Where it stands."""
-        return self._aside.told if self._aside is not None else self._told
+        return (self._aside and self._aside.told) or self._told
 
     def finish(self) -> str:
         """Take all steps, one after the other, and return what is to be said."""

@@ -57,14 +57,18 @@ def story(built: Path, out: Path) -> Iterator[None]:
     yield from _drawn(out / "3_depth.png")
     yield from _stopped_at_escape("fuse", resolution=400)
     press("fuse")
+    yield from _ticks(10 * DRAWS)
     yield from _drawn(out / "4_at_work.png")
     yield from _finished()
     fused = bpy.context.active_object
     assert fused.name == f"{monkey.name} fused", fused.name
     monkey.hide_set(True)
+    with _at_view():
+        bpy.ops.view3d.view_selected()
     yield from _drawn(out / "5_fused.png")
     press("compare", truth=monkey.name)
     yield from _finished()
+    assert "backproject_scores" in fused, "no scores"
     _space().shading.color_type = "VERTEX"
     yield from _drawn(out / "6_compared.png")
     yield from _undone()

@@ -264,6 +264,15 @@ class TestCompare:
         assert values(twin.data, "error").max() <= 1.0 + 1e-5
         assert scores_of(twin)["accuracy"] > 0.01
 
+    def test_a_hidden_truth_is_compared_too(self, monkey):
+        twin = monkey.copy()
+        bpy.context.collection.objects.link(twin)
+        monkey.hide_set(True)
+        select(twin)
+        bpy.ops.backproject.compare(truth=monkey.name, samples=1000)
+        assert scores_of(twin)["chamfer"] < 1e-6
+        assert monkey.hide_get()
+
     @pytest.mark.usefixtures("capture")
     def test_comparing_again_replaces_what_was_painted(self, monkey):
         bpy.ops.backproject.fuse(resolution=48)

@@ -25,13 +25,13 @@ class AddRig(RigOptions, Stepwise, Operator):
         """Add the cameras, and remember them and the object."""
         from backproject.blender.around import rig_around
         from backproject.blender.cameras import add_rig
-        from backproject.blender.meshes import mesh_of
+        from backproject.blender.scenes import mesh_alone
         from backproject.geometry.rig import RigSettings
 
         yield Told("looking at the object", 0.0)
         target = target_of(context, self.object)
         rig = RigSettings(self.rig, self.size, self.fov, self.distance).build()
-        around = rig_around(mesh_of([target], context.evaluated_depsgraph_get()), rig)
+        around = rig_around(mesh_alone([target], context.scene), rig)
         cameras = add_rig(around, f"{target.name} rig", context.scene)
         settings = context.scene.backproject
         settings.cameras = cameras[0].users_collection[0]

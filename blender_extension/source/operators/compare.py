@@ -38,15 +38,15 @@ class Compare(CompareOptions, CaptureOptions, Stepwise, Operator):
         """Score, and paint the error on the active object. With a directory, only for what its
         cameras see.
         """
-        from backproject.blender.meshes import mesh_of
+        from backproject.blender.scenes import mesh_alone
         from backproject.blender.showing import show_error, vertices_of
         from backproject.metrics.compare import compare, distances_to
         from backproject.report.shading import error_colors
 
         scored, other = context.active_object, self._truth(context)
         views = (yield from places.read(context, self.directory)) if self.directory else None
-        depsgraph = context.evaluated_depsgraph_get()
-        reconstruction, truth = mesh_of([scored], depsgraph), mesh_of([other], depsgraph)
+        # the other is often hidden, as the two lie in one place
+        reconstruction, truth = (mesh_alone([each], context.scene) for each in (scored, other))
         options = {"views": views, "samples": self.samples, "seed": self.seed}
         scores = yield listening(compare, reconstruction, truth, **options)
         yield Told("painting the error", 1.0)

@@ -58,8 +58,7 @@ class RenderDepth(RenderOptions, CaptureOptions, Stepwise, Operator):
         return ViewSet(np.stack(depth), rig)
 
     def _embedded(self, context: Any, target: Any, rig: Any) -> Any:
-        from backproject.blender.meshes import mesh_of
+        from backproject.blender.scenes import mesh_alone
         from backproject.rendering.render import render
 
-        mesh = mesh_of([target], context.evaluated_depsgraph_get())
-        return (yield listening(render, mesh, rig))
+        return (yield listening(render, mesh_alone([target], context.scene), rig))
