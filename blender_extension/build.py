@@ -39,11 +39,11 @@ def main() -> None:
     """Build what was asked for, and say what came of it."""
     asked = _asked()
     extension = _extension_command(asked.blender)
-    _stage(asked.platform, asked.python)
     asked.out.mkdir(parents=True, exist_ok=True)
     source, out = f"--source-dir={STAGE}", f"--output-dir={asked.out}"
-    _run([*extension, "build", "--split-platforms", source, out])
     for platform in asked.platform:
+        _stage(platform, asked.python)
+        _run([*extension, "build", "--split-platforms", source, out])  # which names it after both
         (built,) = asked.out.glob(f"backproject-{_version()}-{platform.replace('-', '_')}.zip")
         _run([*extension, "validate", str(built)])
         print(f"{built}: {built.stat().st_size / 1e6:.0f} MB")
@@ -71,9 +71,9 @@ def _extension_command(blender: str | None) -> list[str]:
     return [sys.executable, "-c", EXTENSION_COMMAND]
 
 
-def _stage(platforms: Sequence[str], pythons: Sequence[str]) -> None:
-    """Lay out what goes into the zips: the extension's files, the wheels, and a manifest that
-    names them.
+def _stage(platform: str, pythons: Sequence[str]) -> None:
+    """Lay out what goes into a zip: the extension's files, the wheels, and a manifest that names
+    them.
     """
     shutil.rmtree(STAGE, ignore_errors=True)
     shutil.copytree(HERE / "source", STAGE, ignore=shutil.ignore_patterns("__pycache__"))
@@ -81,11 +81,10 @@ def _stage(platforms: Sequence[str], pythons: Sequence[str]) -> None:
     wheels = STAGE / "wheels"
     _run([*_pip("wheel"), "--no-deps", f"--wheel-dir={wheels}", str(ROOT)])
     for python in pythons:
-        for platform in platforms:
-            _download(wheels, python, PLATFORMS[platform])
+        _download(wheels, python, PLATFORMS[platform])
     manifest = STAGE / "blender_manifest.toml"
     names = [f"./wheels/{each.name}" for each in sorted(wheels.iterdir())]
-    added = f"platforms = {list(platforms)}\nwheels = {names}\n"  # before the first table
+    added = f'platforms = ["{platform}"]\nwheels = {names}\n'  # before the first table
     manifest.write_text(added + manifest.read_text("utf-8"), "utf-8")
 
 
