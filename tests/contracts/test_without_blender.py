@@ -34,7 +34,7 @@ def test_a_missing_system_library_is_named(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     monkeypatch.delitem(sys.modules, "bpy", raising=False)
     monkeypatch.syspath_prepend(tmp_path)
-    assert main("render scene.blend -o capture".split()) == 1
+    assert main(["render", "scene.blend", "-o", "capture"]) == 1
     (said,) = capsys.readouterr().err.splitlines()
     assert "libXi.so.6: cannot open shared object file" in said
     assert "package" in said
