@@ -210,6 +210,8 @@ class Stepwise:
         context.window_manager.event_timer_remove(self._timer)
         context.window_manager.progress_end()
         context.workspace.status_text_set(None)
+        for area in context.screen.areas:  # a timer's changes are not drawn by themselves
+            area.tag_redraw()
 
     def _reported(self, work: Callable[[], str | None]) -> set[str]:
         """Work, and report what came of it in one line: nothing if it goes on."""

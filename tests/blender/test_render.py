@@ -3,6 +3,7 @@
 import warnings
 from pathlib import Path
 from tempfile import gettempdir
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -15,7 +16,9 @@ bpy = pytest.importorskip("bpy", reason="bpy is not installed: pip install 'back
 from backproject.blender import meshes  # noqa: E402
 from backproject.blender import render as cycles  # noqa: E402
 
-HEADPHONES = Path(__file__).parents[2] / "examples" / "data" / "cc0_headphones_ngons.obj"
+REPOSITORY = Path(__file__).parents[2]
+HEADPHONES = REPOSITORY / "examples" / "data" / "cc0_headphones_ngons.obj"
+REAL_MESHES = sorted((REPOSITORY.parent / "shared/data/meshes").glob("*.*"))
 ASKEW = np.array([[61.0, 0, 23.7], [0, 83.0, 40.1], [0, 0, 1]])  # off centre, pixels not square
 NUDGE = 1e-4
 """How far from a pixel's centre Cycles may look, in pixels: some roundings of a place in the image
@@ -62,6 +65,13 @@ def assert_seen_alike(views, mesh, diameter=1.0):
 def test_headphones(rig):
     mesh = bp.normalize(bp.Mesh.load(HEADPHONES)).mesh
     assert_seen_alike(cycles.render(mesh, rig), mesh)
+
+
+@pytest.mark.skipif(not REAL_MESHES, reason="shared/data/meshes is not beside this checkout")
+@pytest.mark.parametrize("path", REAL_MESHES, ids=lambda path: path.stem)
+def test_real_meshes(path):
+    mesh = bp.normalize(bp.Mesh.load(path)).mesh
+    assert_seen_alike(cycles.render(mesh, bp.Rig.fibonacci(3, size=160)), mesh)
 
 
 @pytest.mark.parametrize("mesh", [sphere(0.5, splits=2), box(0.6)], ids=["sphere", "box"])
@@ -183,6 +193,17 @@ def test_objects_that_no_render_shows_are_refused(scene):
         cycles.render_objects([hidden], rig, scene)
     with pytest.raises(bp.InputError, match="objects: got none"):
         cycles.render_objects([], rig, scene)
+
+
+def test_a_render_that_blender_refuses_is_told_in_its_words(monkeypatch):
+    def refuse(**_):
+        raise RuntimeError("Error: Operator bpy.ops.render.render.poll() failed\ncontext is wrong")
+
+    refusing = SimpleNamespace(render=SimpleNamespace(render=refuse))
+    monkeypatch.setattr(bpy, "ops", refusing)
+    told = r"Blender's renderer: Operator .* failed context is wrong"
+    with pytest.raises(bp.ReconstructionError, match=told):
+        cycles.render(box(), bp.Rig.fibonacci(2, size=8))
 
 
 # what stays

@@ -107,8 +107,12 @@ def depth_maps(
 
 def _rendered(studio: Any, folder: Path) -> NDArray[np.float32]:
     """Return the depth (H, W) that the camera of `studio` sees."""
-    with _interrupts_held():
-        bpy.ops.render.render(scene=studio.name)
+    try:
+        with _interrupts_held():
+            bpy.ops.render.render(scene=studio.name)
+    except RuntimeError as error:  # Blender's word for a render that cannot start or end
+        reason = " ".join(str(error).removeprefix("Error: ").split())
+        raise ReconstructionError(f"Blender's renderer: {reason}") from error
     files = list(folder.iterdir())
     if len(files) != 1:
         raise ReconstructionError(
