@@ -209,6 +209,8 @@ class Stepwise:
     def _leave(self, context: Any) -> None:
         context.window_manager.event_timer_remove(self._timer)
         context.window_manager.progress_end()
+        if context.window is None:  # Blender ends
+            return
         context.workspace.status_text_set(None)
         for area in context.screen.areas:  # a timer's changes are not drawn by themselves
             area.tag_redraw()
