@@ -9,7 +9,7 @@ Each stage is a function of values; none calls another, and no reconstruction se
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -24,6 +24,9 @@ from backproject.metrics.scores import Scores
 from backproject.progress import Progress, silent
 from backproject.rendering.render import render
 
+Renderer = Callable[..., ViewSet]
+"""Called as `rendering.render.render`: with mesh, rig, `threads=` and `progress=`."""
+
 
 @dataclass(frozen=True)
 class RoundTrip:
@@ -37,14 +40,22 @@ class RoundTrip:
     seconds: dict[str, float] = field(default_factory=dict)
 
 
-def observe(mesh: Mesh, rig: Rig, *, threads: int = 0, progress: Progress = silent) -> ViewSet:
+def observe(
+    mesh: Mesh,
+    rig: Rig,
+    *,
+    renderer: Renderer = render,
+    threads: int = 0,
+    progress: Progress = silent,
+) -> ViewSet:
     """Return the depth maps of `mesh`, in its own coordinates, from `rig` around its centre.
 
     The rig is given for the unit frame (centroid at the origin, diameter 1) and moved to where the
-    mesh is, so that everything made of the views lies on the mesh.
+    mesh is, so that everything made of the views lies on the mesh. Another `renderer` is
+    `backproject.blender.render.render`.
     """
     unit = normalize(mesh)
-    views = render(unit.mesh, rig, threads=threads, progress=progress)
+    views = renderer(unit.mesh, rig, threads=threads, progress=progress)
     return views.transformed(unit.world_from_unit)
 
 

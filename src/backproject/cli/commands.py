@@ -12,8 +12,16 @@ from pathlib import Path
 from typing import Annotated
 
 import numpy as np
-from tyro.conf import OmitArgPrefixes, Positional, arg
+from tyro.conf import OmitArgPrefixes, Positional, UseAppendAction, arg
 
+from backproject.cli.blender import (
+    BLEND,
+    SCENE_RIG,
+    RendererName,
+    check_bpy,
+    observe_blend,
+    renderer_named,
+)
 from backproject.cli.checks import (
     MOST_THREADS,
     RENDER_BYTES,
@@ -36,12 +44,14 @@ from backproject.errors import FileMissingError, FormatError, InputError, Recons
 from backproject.fusion.fuse import Surface, fuse
 from backproject.geometry.mesh import Mesh
 from backproject.geometry.rig import RigSettings
+from backproject.geometry.views import ViewSet
 from backproject.io.captures import CAMERAS_FILE, is_own_capture
 from backproject.io.meshes import writable_format
 from backproject.io.sources.source import Asked
 from backproject.metrics.compare import compare
 from backproject.metrics.visibility import inferred_fraction
 from backproject.pipeline import observe, roundtrip
+from backproject.progress import Progress
 from backproject.report.folder import is_roundtrip, write_roundtrip, write_scores
 from backproject.simplification.simplify import simplify
 
@@ -142,28 +152,44 @@ class Demo(Common):
 
 @dataclass(frozen=True, kw_only=True)
 class Render(Common):
-    """Render depth maps of a mesh from a rig around it, in the mesh's own coordinates."""
+    """Render depth maps of a mesh from a rig around it, in the mesh's own coordinates.
+
+    Of a Blender scene, .blend, what a render of it shows, or the objects named by --object. There
+    the rig stands upright along +z, and `--rig scene` is the scene's own cameras and image size.
+    """
 
     mesh: MeshIn
-    """The shape: .obj .ply .stl .off .glb .gltf"""
+    """The shape: .obj .ply .stl .off .glb .gltf, or a scene: .blend"""
     out: Out
     """Folder for the capture: transforms.json and the depth maps."""
+    renderer: Annotated[RendererName | None, arg(metavar="{embedded,blender}")] = None
+    """embedded, or blender: Blender's Cycles, for the same depth; the default for a .blend file."""
+    objects: Annotated[UseAppendAction[tuple[str, ...]], arg(name="object", metavar="NAME")] = ()
+    """Of a .blend file, only the object of this name; may be given more than once."""
     cameras: OmitArgPrefixes[RigSettings] = field(default_factory=RigSettings)
 
     def check(self) -> None:
-        """Check the rig and the place of the capture."""
+        """Check the rig, the place of the capture, and that Blender is there if needed."""
         super().check()
-        build_rig(self.cameras, pixel_bytes=RENDER_BYTES)
+        if not self._is_blend:
+            if self.cameras.rig == SCENE_RIG:
+                raise InputError(f"--rig scene: got {self.mesh}, expected a .blend file with it")
+            if self.objects:
+                raise InputError(
+                    f"--object {self.objects[0]}: got {self.mesh}, expected a .blend file with it"
+                )
+        if self.cameras.rig != SCENE_RIG:
+            build_rig(self.cameras, pixel_bytes=RENDER_BYTES)
         check_folder_place(self.out, is_own_capture, source=self.mesh)
+        if self._is_blend:
+            check_bpy(str(self.mesh))
+        elif self.renderer == "blender":
+            check_bpy("--renderer blender")
 
     def work(self, report: Reporter) -> None:
         """Render and write the capture."""
-        rig = self.cameras.build()
         with report.working(f"reading {self.mesh}") as progress:
-            mesh = load_mesh(self.mesh)
-            if doubt := doubt_about(rig):
-                report.warn(doubt)
-            views = observe(mesh, rig, threads=self.threads, progress=progress)
+            views = self._observed(report, progress)
             if not views.silhouettes.any():
                 raise ReconstructionError(
                     f"{self.mesh}: none of the {len(views)} views sees it,"
@@ -172,8 +198,33 @@ class Render(Common):
             progress(f"writing {self.out}", 1.0)
             views.save(self.out)
         report.say(
-            f"wrote {self.out}: {len(views)} views of {rig.width} x {rig.height} pixels,"
-            f" {views.silhouettes.mean():.0%} of them on the shape"
+            f"wrote {self.out}: {len(views)} views of {views.rig.width} x {views.rig.height}"
+            f" pixels, {views.silhouettes.mean():.0%} of them on the shape"
+        )
+
+    @property
+    def _is_blend(self) -> bool:
+        return self.mesh.suffix.lower() == BLEND
+
+    def _observed(self, report: Reporter, progress: Progress) -> ViewSet:
+        """Return the depth maps, and warn of a rig that cannot see all."""
+        if self.cameras.rig != SCENE_RIG and (doubt := doubt_about(self.cameras.build())):
+            report.warn(doubt)
+        if self._is_blend:
+            return observe_blend(
+                self.mesh,
+                self.objects,
+                self.cameras,
+                renderer=self.renderer or "blender",
+                threads=self.threads,
+                progress=progress,
+            )
+        return observe(
+            load_mesh(self.mesh),
+            self.cameras.build(),
+            renderer=renderer_named(self.renderer or "embedded"),
+            threads=self.threads,
+            progress=progress,
         )
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from backproject.errors import InputError
-from backproject.geometry.transform import check_rotation
+from backproject.geometry.transform import Similarity, check_rotation
 
 DODECAHEDRON_DIRECTIONS = np.array(
     [
@@ -130,6 +130,13 @@ class Rig:
     def centers_world(self) -> NDArray[np.float64]:
         """Where the cameras stand, (N, 3)."""
         return self.world_from_camera[:, :3, 3]
+
+    def transformed(self, new_from_old: Similarity) -> Rig:
+        """Return the same cameras in another frame: moved and turned; a scale moves them only."""
+        poses = self.world_from_camera.copy()
+        poses[:, :3, :3] = new_from_old.rotation @ poses[:, :3, :3]
+        poses[:, :3, 3] = new_from_old.apply(self.centers_world)
+        return Rig(self.intrinsics, poses, self.width, self.height)
 
     @classmethod
     def looking_at(

@@ -182,13 +182,12 @@ class ViewSet:
         """Return the same views of a scene that was moved, turned and scaled: depth scales
         along.
         """
-        poses = self.rig.world_from_camera.copy()
-        poses[:, :3, :3] = new_from_old.rotation @ poses[:, :3, :3]
-        poses[:, :3, 3] = new_from_old.apply(self.rig.centers_world)
-        rig = Rig(self.rig.intrinsics, poses, self.rig.width, self.rig.height)
         scale = new_from_old.scale
         return replace(
-            self, depth=self.depth * np.float32(scale), rig=rig, step=self.step * float(scale)
+            self,
+            depth=self.depth * np.float32(scale),
+            rig=self.rig.transformed(new_from_old),
+            step=self.step * float(scale),
         )
 
 

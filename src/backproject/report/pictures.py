@@ -25,12 +25,14 @@ from backproject.metrics.compare import distances_to
 from backproject.metrics.visibility import inferred_fraction
 from backproject.report.shading import (
     CLAY,
+    ERROR_STOPS,
     INFERRED,
     camera_around,
     inferred_points,
     shaded,
     visible_surface,
 )
+from backproject.report.shading import ERRORS as ERRORS
 
 VIEWPOINTS = ((0.55, 0.45, 0.85), (-0.7, -0.35, -0.6))
 """From where meshes are shown: the front from above, and from behind and below what it hides."""
@@ -41,20 +43,11 @@ DEPTH_COLORS = LinearSegmentedColormap.from_list(
     "depth", ["#dde9ee", "#a9c3d0", "#5f879f", "#34526b", "#1b2638"]
 )
 """Near to far."""
-ERROR_COLORS = LinearSegmentedColormap.from_list(
-    "error",
-    [
-        *((0, "#e6ebee"), (1 / 3, "#b5dcd2"), (0.66, "#3f9f8c")),
-        *((0.67, "#f6d667"), (0.83, "#ea7f35"), (1, "#a81428")),
-    ],
-    N=300,
-)
+ERROR_COLORS = LinearSegmentedColormap.from_list("error", list(ERROR_STOPS), N=300)
 """Grey to green up to 0.001, two thirds up the scale; beyond it yellow to red."""
 DOTS_PER_INCH = 120
 PANEL = 4.6
 """The side of a mesh's picture in inches."""
-ERRORS = (1e-5, 1e-2)
-"""The ends of the error's colours, in diameters: from what no one sees to what anyone sees."""
 GOOD = 1e-3
 """The distance of the strictest F-score."""
 STRIPE = 10

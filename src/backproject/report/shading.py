@@ -17,6 +17,13 @@ PAPER = np.array([1.0, 1.0, 1.0])
 CLAY = np.array([0.78, 0.80, 0.84])
 INFERRED = np.array([0.66, 0.52, 0.86])
 """Violet, which no other colour here is: surface that no camera saw."""
+ERROR_STOPS = (
+    *((0.0, "#e6ebee"), (1 / 3, "#b5dcd2"), (0.66, "#3f9f8c")),
+    *((0.67, "#f6d667"), (0.83, "#ea7f35"), (1.0, "#a81428")),
+)
+"""Along the error's scale: grey to green up to two thirds; beyond it yellow to red."""
+ERRORS = (1e-5, 1e-2)
+"""The ends of the error's colours, in diameters: from what no one sees to what anyone sees."""
 JUMP = 0.02
 """Depth that differs by more than this share from pixel to pixel belongs to two surfaces."""
 Points = NDArray[np.float64]
@@ -85,6 +92,17 @@ def inferred_points(
     )
     visible = of_inferred <= (1 + JUMP) * surface.depth  # where the mesh is open, it may be behind
     return np.asarray((visible & (of_inferred < of_seen))[surface.hit])
+
+
+def error_colors(distance: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the colour (P, 3), sRGB from 0 to 1, of each distance (P,) in diameters, on a
+    logarithmic scale between the two of `ERRORS`.
+    """
+    low, high = np.log(ERRORS)
+    share = (np.log(np.clip(distance, *ERRORS)) - low) / (high - low)
+    places = [place for place, _ in ERROR_STOPS]
+    channels = np.array([list(bytes.fromhex(name[1:])) for _, name in ERROR_STOPS]).T / 255
+    return np.stack([np.interp(share, places, channel) for channel in channels], axis=1)
 
 
 def finer(rig: Rig, times: int) -> Rig:
