@@ -170,6 +170,39 @@ def test_a_fused_block_is_judged_as_its_corners_are_one_by_one():
     assert checked > 1000
 
 
+def is_free(known, point, margin):
+    """Return whether any view sees past a point by more than a margin."""
+    everyone = np.arange(len(known.cameras))
+    return blocks.is_free(
+        known.inverse_depth, known.cameras, known.steepest, *point, margin, everyone, len(everyone)
+    )
+
+
+@pytest.mark.parametrize("depth", [1.4, np.inf])
+def test_points_are_judged_together_as_they_are_alone(depth):
+    # Some before, some behind, some outside of the images, some behind a camera.
+    rng = np.random.default_rng(3)
+    depths = np.where(rng.random((5, 9, 12)) < 0.8, rng.uniform(1.2, 1.7, (5, 9, 12)), depth)
+    depths[:, 3:6, 2:7] = 1.45
+    depths[1:, 7] = np.nan
+    known = Evidence.of(bp.ViewSet(depths, bp.Rig.fibonacci(5, size=(12, 9))), threads=1)
+    seen = 0
+    for spread in (0.3, 1.0, 2.5):
+        for _ in range(30):
+            points = rng.normal(0, spread, (blocks.LANES, 3))
+            asked = np.zeros(blocks.ROWS)
+            asked[: 3 * blocks.LANES] = points.T.ravel()
+            everyone = np.arange(5)
+            count = blocks.ask(
+                asked, known.inverse_depth, known.cameras, known.steepest, 0.03, everyone, 5
+            )
+            alone = [is_free(known, point, 0.03) for point in points]
+            np.testing.assert_array_equal(asked[blocks.FREED :][: blocks.LANES], alone)
+            assert count == sum(alone)
+            seen += count
+    assert 100 < seen < 90 * blocks.LANES - 100
+
+
 @pytest.mark.parametrize("size", [(9, 13), (13, 9), (9, 9), (5, 6), (12, 8)], ids=str)
 def test_a_ball_is_skipped_or_freed_at_once_only_if_all_its_points_agree(size):
     # At the right and bottom border too: there one column may begin a tile of its own. Depths are
@@ -184,29 +217,26 @@ def test_a_ball_is_skipped_or_freed_at_once_only_if_all_its_points_agree(size):
         depth[-1] = rng.choice([0.8, 2.0, np.inf])
         known = evidence(depth, rig)
         for _ in range(40):
-            pixel = rng.uniform((width - 3, height - 3), (width, height))
-            center = rig[0].unproject(pixel, rng.uniform(0.5, 2.8))
+            pixels = rng.uniform((width - 3, height - 3), (width, height), (blocks.LANES, 2))
+            centers = rig[0].unproject(pixels, rng.uniform(0.5, 2.8, blocks.LANES))
             radius = rng.uniform(0.01, 0.15)
+            asked = np.zeros(blocks.ROWS)
+            asked[: 3 * blocks.LANES] = centers.T.ravel()
+            chosen, counts = np.empty((blocks.LANES, 2), np.int64), np.empty(blocks.LANES, np.int64)
+            blocks.judges(
+                asked, radius, known.inverse_depth, known.tiles, known.cameras, 0.02, chosen, counts
+            )
             directions = rng.normal(size=(24, 3))
             directions /= np.linalg.norm(directions, axis=1, keepdims=True)
-            points = center + radius * directions * rng.random((24, 1)) ** (1 / 3)
-            chosen, everyone = np.empty(1, np.int64), np.zeros(1, np.int64)
-            count = blocks.judges(
-                known.inverse_depth, known.tiles, known.cameras, everyone, 1, *center, radius, 0.02,
-                chosen,
-            )  # fmt: skip
-            free = [
-                blocks.is_free(
-                    known.inverse_depth, known.cameras, known.steepest, *point, 0.02, everyone, 1
-                )
-                for point in points
-            ]
-            if count == 0:
-                assert not any(free)
-                skipped += 1
-            elif count < 0:
-                assert all(free)
-                freed += 1
+            inner = radius * directions * rng.random((24, 1)) ** (1 / 3)
+            for center, count in zip(centers, counts, strict=True):
+                free = [is_free(known, center + point, 0.02) for point in inner]
+                if count == 0:
+                    assert not any(free)
+                    skipped += 1
+                elif count < 0:
+                    assert all(free)
+                    freed += 1
     assert skipped > 20
     assert freed > 20
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from backproject.errors import ContradictionWarning, ReconstructionError
 from backproject.geometry.views import ViewSet
 from backproject.kernels import parallel
-from backproject.kernels.blocks import TILE, summarise
+from backproject.kernels.blocks import LEVELS, TILE, summarise
 from backproject.kernels.field import UNMEASURED
 from backproject.kernels.samples import (
     close_ranks,
@@ -80,7 +80,8 @@ class Evidence:
             inverse_depth = np.float32(1) / views.depth
         inverse_depth[np.isnan(views.depth)] = UNMEASURED
         count, height, width = inverse_depth.shape
-        tiles = np.empty((count, -(-height // TILE), -(-width // TILE), 2), np.float32)
+        shape = (LEVELS, count, -(-height // TILE), -(-width // TILE), 2)
+        tiles = np.empty(shape, np.float32)
         parallel.run(summarise, count, inverse_depth, tiles, threads=threads)
         rig = views.rig
         intrinsics = rig.intrinsics.copy()

@@ -64,7 +64,10 @@ def extract(
         evidence.cameras, evidence.steepest, solid.voxel, threads=threads,
     )  # fmt: skip
     faces = np.empty((2 * len(quads), 3), np.int32)
-    parallel.run(nets.split_quads, len(quads), quads, vertices, outward, faces, threads=threads)
+    parallel.run(
+        nets.split_quads, len(quads), quads, vertices, outward, evidence.pixel, faces,
+        threads=threads,
+    )  # fmt: skip
     return Mesh(vertices, faces, support)
 
 

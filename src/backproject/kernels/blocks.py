@@ -3,7 +3,7 @@
 import numpy as np
 from numba import njit
 
-from backproject.kernels.field import column_in, depth_in, height_over, row_in
+from backproject.kernels.field import height_over, height_over_patch
 
 SIDE = 8
 """Corners along a block's edge."""
@@ -13,6 +13,8 @@ about to be stored.
 """
 TILE = 4
 """Pixels along the edge of a tile, for which the range of inverse depth is known beforehand."""
+LEVELS = 6
+"""Squares of 1, 2, 4 ... tiles: balls up to twice the last, or 256 pixels, are judged at once."""
 PART = SIDE // 2
 """Corners along the edge of a part of a block: 64 corners, a set of which is the bits of a word."""
 FREE, HIDDEN, OPEN, SHELL = 0, 1, 2, 3
@@ -27,7 +29,13 @@ NOT_FIRST_I, NOT_LAST_I = np.uint64(0xFFFFFFFFFFFF0000), np.uint64(0x0000FFFFFFF
 NOT_FIRST_J, NOT_LAST_J = np.uint64(0xFFF0FFF0FFF0FFF0), np.uint64(0x0FFF0FFF0FFF0FFF)
 LOWEST, BYTE = np.uint64(0x0101010101010101), np.uint64(255)
 """The lowest bits of the eight bytes of a word, and the first byte."""
+FREE_CORNERS, HIDDEN_CORNERS, SPREAD = np.uint64(FREE), np.uint64(HIDDEN), np.uint64(0x204081)
 SEVEN, FOURTEEN, TWENTY_EIGHT = np.uint64(7), np.uint64(14), np.uint64(28)
+LANES = 8
+"""Points that are asked about together, which SIMD takes at a time."""
+X, Y, Z, FREED, DEPTH, U, V, COLUMN, ROW, W00, W01, W10, W11, ROWS = range(0, 14 * LANES, LANES)
+SAY, LEFT, TOP, RIGHT, BOTTOM, SPAN = U, COLUMN, ROW, W01, W10, V
+"""Where the numbers of the points that are asked about begin, one after the other."""
 OUTERMOST = np.argsort(
     np.array([(x, y, z) for x in (-1, 1) for y in (-1, 1) for z in (-1, 1)])
     @ np.indices((PART, PART, PART)).reshape(3, -1),
@@ -103,90 +111,130 @@ def splat(start, stop, points, origin, voxel, radius, table, state):
 
 @njit(cache=True, nogil=True)
 def summarise(start, stop, w, tiles):
-    """Fill `tiles` (views, rows, columns, 2) of views [start, stop): the least and greatest inverse
-    depth that a look-up in a tile of `TILE` x `TILE` pixel cells can meet.
+    """Fill `tiles` (LEVELS, views, rows, columns, 2) of views [start, stop): the least and greatest
+    inverse depth that a look-up can meet in the square of 2^level x 2^level tiles that begins at
+    one, each of `TILE` x `TILE` pixel cells.
     """
     height, width = w.shape[1], w.shape[2]
+    rows, columns = tiles.shape[2], tiles.shape[3]
     for view in range(start, stop):
-        for row in range(tiles.shape[1]):
-            for column in range(tiles.shape[2]):
+        for row in range(rows):
+            for column in range(columns):
                 least, greatest = np.float32(np.inf), np.float32(0.0)
                 for r in range(row * TILE, min(row * TILE + TILE + 1, height)):
                     for c in range(column * TILE, min(column * TILE + TILE + 1, width)):
                         least = min(least, w[view, r, c])
                         greatest = max(greatest, w[view, r, c])
-                tiles[view, row, column, 0] = least
-                tiles[view, row, column, 1] = greatest
+                tiles[0, view, row, column, 0] = least
+                tiles[0, view, row, column, 1] = greatest
+        for level in range(1, LEVELS):
+            half, whole = tiles[level - 1, view], tiles[level, view]
+            ahead = 1 << (level - 1)
+            for row in range(rows):
+                below = min(row + ahead, rows - 1)
+                for column in range(columns):
+                    right = min(column + ahead, columns - 1)
+                    whole[row, column, 0] = min(
+                        min(half[row, column, 0], half[row, right, 0]),
+                        min(half[below, column, 0], half[below, right, 0]),
+                    )
+                    whole[row, column, 1] = max(
+                        max(half[row, column, 1], half[row, right, 1]),
+                        max(half[below, column, 1], half[below, right, 1]),
+                    )
 
 
-@njit(cache=True, nogil=True)
-def judges(w, tiles, cameras, asked, many, x, y, z, radius, margin, chosen):
-    """List in `chosen` those of the first `many` views `asked` that could call a point within
-    `radius` of (x, y, z) free, and return how many there are.
+@njit(cache=True, nogil=True, error_model="numpy", fastmath={"reassoc", "contract", "nsz"})
+def judges(asked, radius, w, tiles, cameras, margin, chosen, counts):
+    """List in `chosen` (LANES, views) which views could call a point free that lies within `radius`
+    of one of `LANES` places, and in `counts` (LANES,) how many; -1 if one calls all of them free,
+    by `margin` along its axis.
 
-    Returns -1 - view if that view calls all of them free, by `margin` along its axis. A view that
-    sees a surface before the whole ball, or does not see the ball at all, has nothing to say.
+    A view that sees a surface before the whole ball, or does not see the ball at all, has nothing
+    to say. `asked` (ROWS,) holds the places as in `ask`. The least and greatest inverse depth
+    around a ball are those of four squares of tiles that overlap (a sparse table: Bender &
+    Farach-Colton 2000).
     """
-    count = 0
     height, width = w.shape[1], w.shape[2]
-    for nth in range(many):
-        view = asked[nth]
+    counts[:] = 0
+    for s in range(LANES):
+        asked[FREED + s] = 0.0
+    for view in range(w.shape[0]):
         camera = cameras[view]
-        depth = depth_in(camera, x, y, z)
-        nearest = depth - radius
-        if depth + radius <= 0.0:
-            continue
-        if nearest <= 0.0:
-            chosen[count] = view
-            count += 1
-            continue
-        per_depth = 1.0 / depth
-        u = column_in(camera, x, y, z, per_depth)
-        v = row_in(camera, x, y, z, per_depth)
-        half_u = radius * (camera[12] + abs(u - camera[14])) / nearest
-        half_v = radius * (camera[13] + abs(v - camera[15])) / nearest
-        if (
-            u + half_u <= -0.5
-            or v + half_v <= -0.5
-            or u - half_u >= width - 0.5
-            or v - half_v >= height - 0.5
-        ):
-            continue
-        whole = (
-            u - half_u > -0.5
-            and v - half_v > -0.5
-            and u + half_u < width - 0.5
-            and v + half_v < height - 0.5
-        )
-        left = int(min(max(u - half_u, 0.0), max(width - 2.0, 0.0))) // TILE
-        right = int(min(max(u + half_u, 0.0), max(width - 2.0, 0.0))) // TILE
-        top = int(min(max(v - half_v, 0.0), max(height - 2.0, 0.0))) // TILE
-        bottom = int(min(max(v + half_v, 0.0), max(height - 2.0, 0.0))) // TILE
-        least, greatest = np.float32(np.inf), np.float32(0.0)
-        for row in range(top, bottom + 1):
-            for column in range(left, right + 1):
-                least = min(least, tiles[view, row, column, 0])
-                greatest = max(greatest, tiles[view, row, column, 1])
-        if nearest * least > 1.0:
-            continue
-        if whole and (depth + radius + margin) * greatest < 1.0:
-            return -1 - view
-        chosen[count] = view
-        count += 1
-    return count
-
-
-@njit(cache=True, nogil=True)
-def judges_of_box(
-    w, tiles, cameras, origin, voxel, margin, i, j, k, ni, nj, nk, asked, many, chosen
-):  # fmt: skip
-    """Do as `judges` for the ni x nj x nk corners from (i, j, k)."""
-    di, dj, dk = 0.5 * (ni - 1), 0.5 * (nj - 1), 0.5 * (nk - 1)
-    return judges(
-        w, tiles, cameras, asked, many,
-        origin[0] + voxel * (i + di), origin[1] + voxel * (j + dj), origin[2] + voxel * (k + dk),
-        voxel * np.sqrt(di * di + dj * dj + dk * dk), margin, chosen,
-    )  # fmt: skip
+        c0, c1, c2, c3 = camera[0], camera[1], camera[2], camera[3]
+        c4, c5, c6, c7 = camera[4], camera[5], camera[6], camera[7]
+        c8, c9, c10, c11 = camera[8], camera[9], camera[10], camera[11]
+        fx, fy, cx, cy = camera[12], camera[13], camera[14], camera[15]
+        right_most, low_most = max(width - 2.0, 0.0), max(height - 2.0, 0.0)
+        for s in range(LANES):
+            x, y, z = asked[X + s], asked[Y + s], asked[Z + s]
+            depth = c8 * x + c9 * y + c10 * z + c11
+            before = depth > radius
+            per_depth = 1.0 / (depth if before else 1.0)
+            u = (c0 * x + c1 * y + c2 * z + c3) * per_depth
+            v = (c4 * x + c5 * y + c6 * z + c7) * per_depth
+            half = radius / ((depth - radius) if before else 1.0)
+            half_u = half * (fx + abs(u - cx))
+            half_v = half * (fy + abs(v - cy))
+            seen = (u + half_u > -0.5) & (v + half_v > -0.5)
+            seen &= (u - half_u < width - 0.5) & (v - half_v < height - 0.5)
+            whole = (u - half_u > -0.5) & (v - half_v > -0.5)
+            whole &= (u + half_u < width - 0.5) & (v + half_v < height - 0.5)
+            left = np.floor(min(max(u - half_u, 0.0), right_most) * (1.0 / TILE))
+            right = np.floor(min(max(u + half_u, 0.0), right_most) * (1.0 / TILE))
+            top = np.floor(min(max(v - half_v, 0.0), low_most) * (1.0 / TILE))
+            bottom = np.floor(min(max(v + half_v, 0.0), low_most) * (1.0 / TILE))
+            asked[DEPTH + s] = depth
+            # 2: it may call the whole ball free; 1: some of it; 0: it has no say
+            say = (2.0 if whole else 1.0) if seen else 0.0
+            asked[SAY + s] = say if before else (1.0 if depth + radius > 0.0 else 0.0)
+            asked[LEFT + s] = left
+            asked[TOP + s] = top
+            asked[RIGHT + s] = right
+            asked[BOTTOM + s] = bottom
+            span = max(right - left, bottom - top) + 1.0
+            asked[SPAN + s] = span if before & seen else 0.0
+        widest = 0.0
+        for s in range(LANES):
+            widest = max(widest, asked[SPAN + s])
+        level, size = 0, 1
+        while 2 * size < widest:
+            level, size = level + 1, 2 * size
+        if level < LEVELS:
+            table = tiles[level, view]
+            for s in range(LANES):
+                left, top = np.int64(asked[LEFT + s]), np.int64(asked[TOP + s])
+                right = max(np.int64(asked[RIGHT + s]) - size + 1, left)
+                bottom = max(np.int64(asked[BOTTOM + s]) - size + 1, top)
+                asked[W00 + s] = min(
+                    min(table[top, left, 0], table[top, right, 0]),
+                    min(table[bottom, left, 0], table[bottom, right, 0]),
+                )
+                asked[W11 + s] = max(
+                    max(table[top, left, 1], table[top, right, 1]),
+                    max(table[bottom, left, 1], table[bottom, right, 1]),
+                )
+        else:  # so near that nothing is known beforehand
+            for s in range(LANES):
+                asked[W00 + s], asked[W11 + s] = 0.0, np.inf
+        freed = 0.0
+        for s in range(LANES):
+            depth, least, greatest = asked[DEPTH + s], asked[W00 + s], asked[W11 + s]
+            say = asked[SAY + s]
+            behind = (depth > radius) & ((depth - radius) * least > 1.0)
+            whole = (say == 2.0) & ((depth + radius + margin) * greatest < 1.0)
+            here = 1.0 if whole else asked[FREED + s]
+            asked[FREED + s] = here
+            asked[SAY + s] = 0.0 if behind else say
+            freed += here
+        if freed == LANES:
+            break
+        for s in range(LANES):
+            chosen[s, counts[s]] = view
+            counts[s] += asked[SAY + s] > 0.0
+    for s in range(LANES):
+        if asked[FREED + s] > 0.0:
+            counts[s] = -1
 
 
 @njit(cache=True, nogil=True)
@@ -202,6 +250,62 @@ def is_free(w, cameras, steepest, x, y, z, margin, chosen, count):
             chosen[0] = view
             return True
     return False
+
+
+@njit(cache=True, nogil=True, error_model="numpy", fastmath={"reassoc", "contract", "nsz"})
+def ask(asked, w, cameras, steepest, margin, chosen, count):
+    """Do as `is_free` for `LANES` points at once, and return how many are free.
+
+    `asked` (ROWS,) holds their places from `X`, `Y` and `Z`, and from `FREED` 1 for those that are
+    free anyway; on return for all that are free. The rest is room to work in: of one array, because
+    then it is clear that what is written is not what is read.
+    """
+    height, width = w.shape[1], w.shape[2]
+    freed = 0.0
+    for s in range(LANES):
+        freed += asked[FREED + s]
+    for nth in range(count):
+        if freed == LANES:
+            break
+        view = chosen[nth]
+        camera = cameras[view]
+        c0, c1, c2, c3 = camera[0], camera[1], camera[2], camera[3]
+        c4, c5, c6, c7 = camera[4], camera[5], camera[6], camera[7]
+        c8, c9, c10, c11 = camera[8], camera[9], camera[10], camera[11]
+        fx, fy, cx, cy = camera[12], camera[13], camera[14], camera[15]
+        for s in range(LANES):
+            x, y, z = asked[X + s], asked[Y + s], asked[Z + s]
+            depth = c8 * x + c9 * y + c10 * z + c11
+            before = depth > 0.0
+            per_depth = 1.0 / (depth if before else 1.0)
+            u = (c0 * x + c1 * y + c2 * z + c3) * per_depth
+            v = (c4 * x + c5 * y + c6 * z + c7) * per_depth
+            seen = before & (u > -0.5) & (v > -0.5) & (u < width - 0.5) & (v < height - 0.5)
+            asked[DEPTH + s] = depth if seen else 0.0
+            asked[U + s] = u
+            asked[V + s] = v
+            asked[COLUMN + s] = min(max(np.floor(u), 0.0), width - 2.0)
+            asked[ROW + s] = min(max(np.floor(v), 0.0), height - 2.0)
+        for s in range(LANES):
+            row, column = np.uint64(asked[ROW + s]), np.uint64(asked[COLUMN + s])
+            asked[W00 + s], asked[W01 + s] = w[view, row, column], w[view, row, column + ONE]
+            asked[W10 + s] = w[view, row + ONE, column]
+            asked[W11 + s] = w[view, row + ONE, column + ONE]
+        before, freed = freed, 0.0
+        for s in range(LANES):
+            u, v, depth = asked[U + s], asked[V + s], asked[DEPTH + s]
+            above, squared = height_over_patch(
+                asked[W00 + s], asked[W01 + s], asked[W10 + s], asked[W11 + s],
+                u - asked[COLUMN + s], v - asked[ROW + s], u - cx, v - cy, fx, fy, depth, steepest,
+            )  # fmt: skip
+            past = (depth > 0.0) & (above > 0.0) & (above * above > margin * margin * squared)
+            here = 1.0 if past else asked[FREED + s]
+            asked[FREED + s] = here
+            freed += here
+        if freed > before:
+            chosen[nth] = chosen[0]
+            chosen[0] = view
+    return int(freed)
 
 
 @njit(cache=True, nogil=True)
@@ -253,6 +357,19 @@ def lowest_of(bits):
 
 
 @njit(cache=True, nogil=True)
+def set_corners(rows, part, bits, kind):
+    """Make the corners in a set of a part what `kind` is; `rows` (64,) as in `part_bits`."""
+    first = 4 * SIDE * (part >> 2) + 4 * (part >> 1 & 1)
+    half = np.uint64(32 * (part & 1))
+    for row in range(16):
+        four = bits >> np.uint64(4 * row) & FIFTEEN
+        if four != NOTHING:
+            bytes_of = (four * SPREAD & LOWEST) << half
+            at = first + SIDE * (row >> 2) + (row & 3)
+            rows[at] = rows[at] & ~(bytes_of * BYTE) | bytes_of * kind
+
+
+@njit(cache=True, nogil=True)
 def carve(
     start, stop, blocks, w, tiles, cameras, steepest, origin, voxel, margin, low, high, state
 ):
@@ -263,57 +380,68 @@ def carve(
     Connected open corners of a part whose outermost ones agree are of one kind: a wall that nothing
     supports and that bulges by less is not worth finding.
     """
-    everyone = np.arange(w.shape[0])
-    likely, chosen = np.empty_like(everyone), np.empty_like(everyone)
-    rows = state.view(np.uint64)
+    chosen, counts = np.empty((LANES, w.shape[0] + 1), np.int64), np.empty(LANES, np.int64)
+    asked, at = np.empty(ROWS), np.empty(LANES, np.int64)
+    states = state.view(np.uint64)
+    middle = 0.5 * (PART - 1)
+    radius = voxel * middle * np.sqrt(3.0)
     for block in range(start, stop):
-        corners = state[block]
-        bx, by, bz = blocks[block, 0] * SIDE, blocks[block, 1] * SIDE, blocks[block, 2] * SIDE
-        many = judges_of_box(
-            w, tiles, cameras, origin, voxel, margin, bx, by, bz, SIDE, SIDE, SIDE,
-            everyone, len(everyone), likely,
-        )  # fmt: skip
+        rows = states[block]
+        x, y, z = blocks[block]
         for part in range(8):
-            i0, j0, k0 = PART * (part >> 2), PART * (part >> 1 & 1), PART * (part & 1)
-            undecided = part_bits(rows[block], part, 1) & ~part_bits(rows[block], part, 0)
+            asked[X + part] = origin[0] + voxel * (SIDE * x + PART * (part >> 2) + middle)
+            asked[Y + part] = origin[1] + voxel * (SIDE * y + PART * (part >> 1 & 1) + middle)
+            asked[Z + part] = origin[2] + voxel * (SIDE * z + PART * (part & 1) + middle)
+        judges(asked, radius, w, tiles, cameras, margin, chosen, counts)
+        for part in range(8):
+            undecided = part_bits(rows, part, 1) & ~part_bits(rows, part, 0)
             if undecided == NOTHING:
                 continue
-            count = many
-            if many > 0:
-                count = judges_of_box(
-                    w, tiles, cameras, origin, voxel, margin, bx + i0, by + j0, bz + k0,
-                    PART, PART, PART, likely, many, chosen,
-                )  # fmt: skip
+            i, j, k = PART * (part >> 2), PART * (part >> 1 & 1), PART * (part & 1)
+            i, j, k = SIDE * x + i, SIDE * y + j, SIDE * z + k
+            if counts[part] < 0:
+                set_corners(rows, part, undecided, FREE_CORNERS)
+                continue
             while undecided != NOTHING:
-                lowest = undecided & (~undecided + ONE)
-                piece = grow(lowest, undecided)
+                piece = grow(undecided & (~undecided + ONE), undecided)
                 undecided &= ~piece
-                answers, asked = 0, 0
-                for c in range(8 + PART**3):
-                    # first the outermost in the eight directions, then all if those disagree
-                    if c == 8 and (answers == 0 or answers == asked):
-                        break
-                    at = _first_of(piece, c) if c < 8 else c - 8
-                    corner = corner_of(i0, j0, k0, at)
-                    if corners[corner] != OPEN or not piece >> np.uint64(at) & ONE:
-                        continue
-                    i, j = bx + i0 + (at >> 4), by + j0 + (at >> 2 & 3)
-                    k = bz + k0 + (at & 3)
-                    free = count < 0 or not _within(i, j, k, low, high)
-                    if not free and count > 0:
-                        free = is_free(
-                            w, cameras, steepest,
-                            origin[0] + voxel * i, origin[1] + voxel * j, origin[2] + voxel * k,
-                            margin, chosen, count,
-                        )  # fmt: skip
-                    asked += 1
-                    answers += free
-                    corners[corner] = FREE if free else HIDDEN
-                if answers == 0 or answers == asked:
-                    while piece != NOTHING:
-                        corner = corner_of(i0, j0, k0, lowest_of(piece))
-                        corners[corner] = FREE if answers else HIDDEN
-                        piece &= piece - ONE
+                for s in range(8):
+                    c = _first_of(piece, s)
+                    di, dj, dk = c >> 4, c >> 2 & 3, c & 3
+                    place(asked, s, i + di, j + dj, k + dk, origin, voxel, low, high)
+                free = ask(asked, w, cameras, steepest, margin, chosen[part], counts[part])
+                if free == 0 or free == LANES:
+                    set_corners(rows, part, piece, FREE_CORNERS if free else HIDDEN_CORNERS)
+                    continue
+                while piece != NOTHING:
+                    some = NOTHING
+                    for s in range(LANES):
+                        if piece != NOTHING:  # else the last once more
+                            c = lowest_of(piece)
+                            piece &= piece - ONE
+                        at[s] = c
+                        some |= ONE << np.uint64(c)
+                        di, dj, dk = c >> 4, c >> 2 & 3, c & 3
+                        place(asked, s, i + di, j + dj, k + dk, origin, voxel, low, high)
+                    ask(asked, w, cameras, steepest, margin, chosen[part], counts[part])
+                    free_ones = NOTHING
+                    for s in range(LANES):
+                        free_ones |= np.uint64(asked[FREED + s]) << np.uint64(at[s])
+                    set_corners(rows, part, free_ones, FREE_CORNERS)
+                    set_corners(rows, part, some & ~free_ones, HIDDEN_CORNERS)
+
+
+@njit(cache=True, nogil=True, inline="always")
+def place(asked, s, i, j, k, origin, voxel, low, high):
+    """Make corner (i, j, k) the s-th of those that are `asked` about, see `ask`; outside of the box
+    it is free.
+    """
+    asked[X + s] = origin[0] + voxel * i
+    asked[Y + s] = origin[1] + voxel * j
+    asked[Z + s] = origin[2] + voxel * k
+    within = (i >= low[0]) & (j >= low[1]) & (k >= low[2])
+    within &= (i <= high[0]) & (j <= high[1]) & (k <= high[2])
+    asked[FREED + s] = 0.0 if within else 1.0
 
 
 @njit(cache=True, nogil=True, inline="always")
@@ -331,44 +459,26 @@ def _first_of(piece, direction):
     return 0
 
 
-@njit(cache=True, nogil=True, inline="always")
-def _within(i, j, k, low, high):
-    return low[0] <= i <= high[0] and low[1] <= j <= high[1] and low[2] <= k <= high[2]
-
-
 @njit(cache=True, nogil=True)
 def look_beyond(
-    start,
-    stop,
-    blocks,
-    w,
-    tiles,
-    cameras,
-    steepest,
-    origin,
-    voxel,
-    margin,
-    low,
-    high,
-    table,
-    state,
-    beyond,
-):
+    start, stop, blocks, w, tiles, cameras, steepest, origin, voxel, margin, low, high, table,
+    state, beyond,
+):  # fmt: skip
     """Tell what lies beyond the six faces of blocks [start, stop) where no block is stored.
 
     Fills `beyond` (blocks, 6): `QUEUED` if the surface crosses the face or runs in the neighbour's
     first layer, else `OUTSIDE` or `INSIDE`; `UNKNOWN` where the neighbour is stored.
     """
-    everyone = np.arange(w.shape[0])
-    likely, chosen = np.empty_like(everyone), np.empty_like(everyone)
+    chosen, counts = np.empty((LANES, w.shape[0] + 1), np.int64), np.empty(LANES, np.int64)
+    asked, there = np.empty(ROWS), np.empty(3, np.int64)
     for block in range(start, stop):
         for face in range(6):
             axis, ahead = face // 2, face % 2
-            nx = blocks[block, 0] + (2 * ahead - 1 if axis == 0 else 0)
-            ny = blocks[block, 1] + (2 * ahead - 1 if axis == 1 else 0)
-            nz = blocks[block, 2] + (2 * ahead - 1 if axis == 2 else 0)
+            for other in range(3):
+                there[other] = blocks[block, other]
+            there[axis] += 2 * ahead - 1
             beyond[block, face] = UNKNOWN
-            if table[nx, ny, nz] >= 0:
+            if table[there[0], there[1], there[2]] >= 0:
                 continue
             beyond[block, face] = QUEUED
             solids = 0
@@ -377,11 +487,12 @@ def look_beyond(
                 solids += state[block, (i * SIDE + j) * SIDE + k] & 1
             if 0 < solids < SIDE * SIDE:
                 continue
-            i, j, k = in_layer(axis, (SIDE - 1) * (1 - ahead), 0, 0)
+            for other in range(3):
+                there[other] *= SIDE
+            there[axis] += (SIDE - 1) * (1 - ahead)
             if layer_is(
-                solids > 0, axis, nx * SIDE + i, ny * SIDE + j, nz * SIDE + k,
-                w, tiles, cameras, steepest, origin, voxel, margin, low, high,
-                everyone, likely, chosen,
+                solids > 0, axis, there, w, tiles, cameras, steepest, origin, voxel, margin,
+                low, high, asked, chosen, counts,
             ):  # fmt: skip
                 beyond[block, face] = INSIDE if solids else OUTSIDE
 
@@ -398,38 +509,33 @@ def in_layer(axis, at, a, b):
 
 @njit(cache=True, nogil=True)
 def layer_is(
-    solid, axis, i0, j0, k0, w, tiles, cameras, steepest, origin, voxel, margin, low, high,
-    everyone, likely, chosen,
+    solid, axis, corner, w, tiles, cameras, steepest, origin, voxel, margin, low, high,
+    asked, chosen, counts,
 ):  # fmt: skip
-    """Return whether all corners of a block's layer across an axis, from corner (i0, j0, k0), are
-    hidden, or whether all are free if not `solid`.
+    """Return whether all corners of a block's layer across an axis, from `corner` (3,), are hidden,
+    or whether all are free if not `solid`. It is looked at in quarters; the rest is room to work.
     """
-    ni, nj, nk = in_layer(axis, 1, SIDE, SIDE)
-    many = judges_of_box(
-        w, tiles, cameras, origin, voxel, margin, i0, j0, k0, ni, nj, nk,
-        everyone, len(everyone), likely,
-    )  # fmt: skip
-    ni, nj, nk = in_layer(axis, 1, PART, PART)
+    for s in range(LANES):
+        i, j, k = in_layer(axis, 0, PART * (s >> 1 & 1), PART * (s & 1))
+        di, dj, dk = in_layer(axis, 0, 0.5 * (PART - 1), 0.5 * (PART - 1))
+        asked[X + s] = origin[0] + voxel * (corner[0] + i + di)
+        asked[Y + s] = origin[1] + voxel * (corner[1] + j + dj)
+        asked[Z + s] = origin[2] + voxel * (corner[2] + k + dk)
+    radius = voxel * 0.5 * (PART - 1) * np.sqrt(2.0)
+    judges(asked, radius, w, tiles, cameras, margin, chosen, counts)
     for quarter in range(4):
-        a0, b0 = PART * (quarter >> 1), PART * (quarter & 1)
-        count = many
-        if many > 0:
-            i, j, k = in_layer(axis, 0, a0, b0)
-            count = judges_of_box(
-                w, tiles, cameras, origin, voxel, margin, i0 + i, j0 + j, k0 + k, ni, nj, nk,
-                likely, many, chosen,
-            )  # fmt: skip
-        for c in range(PART * PART):
-            i, j, k = in_layer(axis, 0, a0 + c // PART, b0 + c % PART)
-            i, j, k = i0 + i, j0 + j, k0 + k
-            free = count < 0 or not _within(i, j, k, low, high)
-            if not free and count > 0:
-                free = is_free(
-                    w, cameras, steepest,
-                    origin[0] + voxel * i, origin[1] + voxel * j, origin[2] + voxel * k,
-                    margin, chosen, count,
-                )  # fmt: skip
-            if free == solid:
+        if counts[quarter] < 0:
+            if solid:
+                return False
+            continue
+        for half in range(2):
+            for s in range(LANES):
+                a, b = PART * (quarter >> 1) + 2 * half + (s >> 2), PART * (quarter & 1) + (s & 3)
+                i, j, k = in_layer(axis, 0, a, b)
+                i, j, k = corner[0] + i, corner[1] + j, corner[2] + k
+                place(asked, s, i, j, k, origin, voxel, low, high)
+            free = ask(asked, w, cameras, steepest, margin, chosen[quarter], counts[quarter])
+            if free != (0 if solid else LANES):
                 return False
     return True
 

@@ -63,27 +63,36 @@ def height_over(w, view, camera, x, y, z, steepest):
     # Half a pixel of border has no four neighbours: the outermost patch is continued.
     column = min(int(u), width - 2)
     row = min(int(v), height - 2)
-    w00 = np.float64(w[view, row, column])
-    w01 = np.float64(w[view, row, column + 1])
-    w10 = np.float64(w[view, row + 1, column])
-    w11 = np.float64(w[view, row + 1, column + 1])
+    return height_over_patch(
+        np.float64(w[view, row, column]), np.float64(w[view, row, column + 1]),
+        np.float64(w[view, row + 1, column]), np.float64(w[view, row + 1, column + 1]),
+        u - column, v - row, u - camera[14], v - camera[15], camera[12], camera[13], depth,
+        steepest,
+    )  # fmt: skip
+
+
+@njit(cache=True, nogil=True, inline="always")
+def height_over_patch(w00, w01, w10, w11, s, t, across, down, fx, fy, depth, steepest):
+    """Return the same for a point at `depth` that projects to (s, t) among four pixels, `across`
+    and `down` from the principal point. Without branches, for SIMD.
+    """
     farthest = min(min(w00, w01), min(w10, w11))
-    if depth * farthest >= 1.0:
-        return -np.inf, 1.0
     nearest = max(max(w00, w01), max(w10, w11))
-    if nearest == 0.0:
-        return np.inf, 1.0
-    if nearest - farthest > steepest * nearest:
-        return 1.0 - depth * nearest, nearest * nearest
-    s = u - column
-    t = v - row
+    jump = nearest - farthest > steepest * nearest
+    w00 = nearest if jump else w00
+    w01 = nearest if jump else w01
+    w10 = nearest if jump else w10
+    w11 = nearest if jump else w11
     top = w00 + s * (w01 - w00)
     bottom = w10 + s * (w11 - w10)
     surface = top + t * (bottom - top)
     slope_u = (1.0 - t) * (w01 - w00) + t * (w11 - w10)
     slope_v = bottom - top
     # The plane through the patch is m . X = 1 in camera coordinates, 1 / |m| from the camera.
-    mx = camera[12] * slope_u
-    my = camera[13] * slope_v
-    mz = surface - slope_u * (u - camera[14]) - slope_v * (v - camera[15])
-    return 1.0 - depth * surface, mx * mx + my * my + mz * mz
+    mx = fx * slope_u
+    my = fy * slope_v
+    mz = surface - slope_u * across - slope_v * down
+    height = 1.0 - depth * surface
+    height = np.inf if nearest == 0.0 else height
+    height = -np.inf if depth * farthest >= 1.0 else height
+    return height, 1.0 if nearest == 0.0 else mx * mx + my * my + mz * mz

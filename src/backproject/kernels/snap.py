@@ -16,14 +16,18 @@ LANES = 32
 """Samples are padded to a multiple of so many, which SIMD takes at a time."""
 AWAY = np.float32(1e9)
 """Squared distance, in voxels, of samples that do not count."""
-ZERO, ONE = np.float32(0), np.float32(1)
+ZERO, QUARTER, ONE = np.float32(0), np.float32(0.25), np.float32(1)
+LEFT, PASSED = np.float32(-1), np.float32(-2)
+"""What stands for the plane of a sample that has none yet, or will have none."""
 FACING = np.float32(0.1)
 """Least cosine between a sample's normal and the way a vertex faces."""
-SURE = 0.15
+FIRST = 1.1
+"""Samples count in the first step out to so many times as far as any can be."""
+SURE = np.float32(0.15)
 """Samples of less weight do not tell a plane: seen at grazing angles, or without slope."""
-ALIKE = 0.97
+ALIKE = np.float32(0.97)
 """Cosine between the normals of one plane: 14 degrees."""
-COPLANAR = 0.3
+COPLANAR = np.float32(0.3)
 """How many voxels a sample may lie off the plane of another."""
 STRAY = 0.1
 """A crease lies between planes: of the samples around, no larger share may belong to none."""
@@ -37,7 +41,7 @@ SHARP = 0.34
 def find_bins(start, stop, points, origin, voxel, table, bins):
     """Fill `bins` (S,) with the bin that each of points [start, stop) lies in, -1 if in no block.
 
-    Bin `(block * BINS + i) * BINS + ...` subdivides a stored block.
+    Bin `((block * BINS + i) * BINS + j) * BINS + k` subdivides a stored block.
     """
     for p in range(start, stop):
         i = int((points[p, 0] - origin[0]) / voxel)
@@ -72,7 +76,7 @@ def sort_bins(bins, first, places):
 @njit(cache=True, nogil=True)
 def file_samples(start, stop, points, normals, weights, view_of, origin, voxel, places, filed):
     """Write samples [start, stop) to their places in `filed` (S, 8) float32: x, y, z in voxels from
-    the corner of their bin, which keeps them to 1e-7 voxels, normal, weight and view.
+    the corner of their block, which keeps them to 5e-7 voxels, normal, weight and view.
     """
     for p in range(start, stop):
         place = places[p]
@@ -80,81 +84,78 @@ def file_samples(start, stop, points, normals, weights, view_of, origin, voxel, 
             continue
         for axis in range(3):
             along = (points[p, axis] - origin[axis]) / voxel
-            filed[place, axis] = along - int(along) // BIN * BIN
+            filed[place, axis] = along - int(along) // SIDE * SIDE
             filed[place, 3 + axis] = normals[p, axis]
         filed[place, 6] = weights[p]
         filed[place, 7] = view_of[p]
 
 
-@njit(cache=True, nogil=True)
-def bins_in(box, table):
-    """Return the bins that a box, from low to high, touches: (i0, i1, j0, j1, k0, k1)."""
-    # Where pixels are much wider than voxels, the box goes beyond the table.
-    i0, i1 = max(int(box[0, 0]) // BIN, 0), min(int(box[1, 0]) // BIN + 1, table.shape[0] * BINS)
-    j0, j1 = max(int(box[0, 1]) // BIN, 0), min(int(box[1, 1]) // BIN + 1, table.shape[1] * BINS)
-    k0, k1 = max(int(box[0, 2]) // BIN, 0), min(int(box[1, 2]) // BIN + 1, table.shape[2] * BINS)
-    return i0, i1, j0, j1, k0, k1
-
-
 @njit(cache=True, nogil=True, inline="always")
-def bin_at(i, j, k, table):
-    """Return the number of a bin, negative where no block is stored."""
-    block = table[i // BINS, j // BINS, k // BINS]
-    return block * BINS**3 + (i % BINS * BINS + j % BINS) * BINS + k % BINS if block >= 0 else -1
-
-
-@njit(cache=True, nogil=True)
-def crowd(box, table, first):
-    """Return how many samples lie in the bins that a box touches."""
-    i0, i1, j0, j1, k0, k1 = bins_in(box, table)
-    total = 0
-    for i in range(i0, i1):
-        for j in range(j0, j1):
-            for k in range(k0, k1):
-                b = bin_at(i, j, k, table)
-                if b >= 0:
-                    total += first[b + 1] - first[b]
-    return total
+def bins_between(low, high, block):
+    """Return the bins of a block along one axis that lie between two places, from the first to
+    before the last.
+    """
+    begin = block * BINS
+    return max(int(low) // BIN - begin, 0), min(int(high) // BIN + 1 - begin, BINS)
 
 
 @njit(cache=True, nogil=True)
 def collect(box, corner, stride, table, first, filed, pool):
-    """Copy the samples in a box to `pool` (8, POOL), their places relative to `corner`, and return
-    how many it holds.
-
-    Only every `stride`-th is looked at, fewer if there are more than the pool has room for.
+    """Copy every `stride`-th of the samples in a box to `pool` (8, POOL + 1), their places relative
+    to `corner`, and return how many there are, also if the pool has no room for them.
     """
-    i0, i1, j0, j1, k0, k1 = bins_in(box, table)
     x0, x1 = np.float32(box[0, 0] - corner[0]), np.float32(box[1, 0] - corner[0])
     y0, y1 = np.float32(box[0, 1] - corner[1]), np.float32(box[1, 1] - corner[1])
     z0, z1 = np.float32(box[0, 2] - corner[2]), np.float32(box[1, 2] - corner[2])
-    while True:
-        held = 0
-        for i in range(i0, i1):
-            from_x = np.float32(i * BIN - corner[0])
-            for j in range(j0, j1):
-                from_y = np.float32(j * BIN - corner[1])
-                for k in range(k0, k1):
-                    b = bin_at(i, j, k, table)
-                    if b < 0:
-                        continue
-                    from_z = np.float32(k * BIN - corner[2])
-                    begin = (first[b] + stride - 1) // stride * stride
-                    for s in range(begin, first[b + 1], stride):
+    held = 0
+    # Where pixels are much wider than voxels, the box goes beyond the table.
+    for bx in range(
+        max(int(box[0, 0]) // SIDE, 0), min(int(box[1, 0]) // SIDE + 1, table.shape[0])
+    ):
+        i0, i1 = bins_between(box[0, 0], box[1, 0], bx)
+        from_x = np.float32(bx * SIDE - corner[0])
+        for by in range(
+            max(int(box[0, 1]) // SIDE, 0), min(int(box[1, 1]) // SIDE + 1, table.shape[1])
+        ):
+            j0, j1 = bins_between(box[0, 1], box[1, 1], by)
+            from_y = np.float32(by * SIDE - corner[1])
+            for bz in range(
+                max(int(box[0, 2]) // SIDE, 0), min(int(box[1, 2]) // SIDE + 1, table.shape[2])
+            ):
+                if table[bx, by, bz] < 0:
+                    continue
+                k0, k1 = bins_between(box[0, 2], box[1, 2], bz)
+                from_z = np.float32(bz * SIDE - corner[2])
+                for n in range((i1 - i0) * (j1 - j0)):
+                    i, j = i0 + n // (j1 - j0), j0 + n % (j1 - j0)
+                    row = ((table[bx, by, bz] * BINS + i) * BINS + j) * BINS
+                    begin = (first[row + k0] + stride - 1) // stride * stride
+                    for s in range(begin, first[row + k1], stride):
                         x, y, z = filed[s, 0] + from_x, filed[s, 1] + from_y, filed[s, 2] + from_z
-                        if x < x0 or x > x1 or y < y0 or y > y1 or z < z0 or z > z1:
-                            continue
-                        if held < POOL:
-                            pool[0, held], pool[1, held], pool[2, held] = x, y, z
-                            for field in range(3, 8):
-                                pool[field, held] = filed[s, field]
-                        held += 1
-        if held <= POOL:
-            for field in range(8):
-                for s in range(held, padded(held)):
-                    pool[field, s] = ZERO
-            return held
+                        # Always written, and kept by counting: faster than a guess gone wrong.
+                        place = min(held, POOL)
+                        pool[0, place], pool[1, place], pool[2, place] = x, y, z
+                        for field in range(3, 8):
+                            pool[field, place] = filed[s, field]
+                        within = (x >= x0) & (x <= x1) & (y >= y0) & (y <= y1)
+                        held += within & (z >= z0) & (z <= z1)
+    for field in range(8):
+        for s in range(held, padded(held) if held < POOL else held):
+            pool[field, s] = ZERO
+    return held
+
+
+@njit(cache=True, nogil=True)
+def collect_some(box, corner, table, first, filed, pool):
+    """Do as `collect` for so many that the pool has room for them, and return how many it holds and
+    of how many samples every one is one.
+    """
+    stride = 1
+    held = collect(box, corner, stride, table, first, filed, pool)
+    while held > POOL:
         stride *= held // POOL + 1
+        held = collect(box, corner, stride, table, first, filed, pool)
+    return held, stride
 
 
 @njit(cache=True, nogil=True, inline="always")
@@ -198,7 +199,22 @@ def measure(x, y, z, pool, lanes, apart, squares, bits):
 
 
 @njit(cache=True, nogil=True, fastmath={"reassoc", "contract", "nsz"})
-def step_to_surface(x, y, z, inverse, side, trust, rest, pool, lanes, squares, result):
+def leave_far(limit, lanes, squares, apart):
+    """Let samples count no longer whose squared distance is not under `limit`; if but few would
+    stay, all do. Returns how many stay, 0 for all.
+    """
+    count = ZERO
+    for s in range(lanes):
+        count += ONE if squares[s] < limit else ZERO
+    if count <= 3:
+        return 0
+    for s in range(lanes):
+        apart[s] = ZERO if squares[s] < limit else AWAY
+    return int(count)
+
+
+@njit(cache=True, nogil=True, fastmath={"reassoc", "contract", "nsz"})
+def step_to_surface(x, y, z, inverse, side, trust, rest, pool, lanes, apart, result):
     """Fill `result` with the normal and the shift along it that bring (x, y, z) onto the samples,
     and, in its fifth place, the length of the mean normal; return whether any counted.
 
@@ -212,7 +228,8 @@ def step_to_surface(x, y, z, inverse, side, trust, rest, pool, lanes, squares, r
     weight = nx = ny = nz = cx = cy = cz = lift = ZERO
     for s in range(lanes):
         dx, dy, dz = pool[0, s] - x, pool[1, s] - y, pool[2, s] - z
-        bump = max(ZERO, ONE - squares[s] * inverse)
+        square = dx * dx + dy * dy + dz * dz + apart[s]
+        bump = max(ZERO, ONE - square * inverse)
         bump = bump * bump * pool[6, s]
         weight += bump
         nx += bump * pool[3, s]
@@ -239,32 +256,17 @@ def step_to_surface(x, y, z, inverse, side, trust, rest, pool, lanes, squares, r
     return True
 
 
-@njit(cache=True, nogil=True, fastmath={"reassoc", "contract", "nsz"})
-def leave_far(limit, lanes, squares, apart):
-    """Let samples count no longer whose squared distance is not under `limit`; if but few would
-    stay, all do. Returns how many stay, 0 for all.
-    """
-    count = ZERO
-    for s in range(lanes):
-        count += ONE if squares[s] < limit else ZERO
-    if count <= 3:
-        return 0
-    for s in range(lanes):
-        far = ZERO if squares[s] < limit else AWAY
-        apart[s] = far
-        squares[s] += far
-    return int(count)
-
-
 @njit(cache=True, nogil=True)
-def views_within(limit, pool, lanes, squares, views):
-    """Return how many of the `views` have a sample with a squared distance of at most `limit`."""
-    total = 0
+def views_within(x, y, z, reach, pool, lanes, apart, views):
+    """Return how many of the `views` have a sample that counts within `reach` of a point."""
+    total, limit = 0, reach * reach
     for begin in range(0, views, 32):
         seen = 0
         for s in range(lanes):
+            dx, dy, dz = pool[0, s] - x, pool[1, s] - y, pool[2, s] - z
             view = int(pool[7, s]) - begin
-            counts = (squares[s] <= limit) & (view >= 0) & (view < 32)
+            counts = dx * dx + dy * dy + dz * dz + apart[s] <= limit
+            counts &= (view >= 0) & (view < 32)
             seen |= int(counts) << (view & 31)
         while seen:
             seen &= seen - 1
@@ -303,11 +305,13 @@ def pool_around(begin, end, net, outward, inset, reach, corner, table, first, fi
                 along = net[v, axis] - inset * outward[v, axis]
                 low, high = min(low, along), max(high, along)
             box[0, axis], box[1, axis] = low - reach, high + reach
-        most = crowd(box, table, first)
-        if most <= POOL or end == begin + 1:
-            stride = max(1, (most + POOL - 1) // POOL)
-            return collect(box, corner, stride, table, first, filed, pool), end, stride
-        end = begin + max(1, (end - begin) * POOL // most)
+        held = collect(box, corner, 1, table, first, filed, pool)
+        if held <= POOL:
+            return held, end, 1
+        if end == begin + 1:
+            held, stride = collect_some(box, corner, table, first, filed, pool)
+            return held, end, stride
+        end = begin + max(1, (end - begin) * POOL // held)
 
 
 @njit(cache=True, nogil=True)
@@ -324,13 +328,15 @@ def snap(
     vertex is on the back of a sheet and rests on its front. `support` tells how many of the `views`
     have samples within `beside` of the vertex on its own side; -1 where it rests on nothing.
     """
-    pool, near = np.empty((8, POOL), np.float32), np.empty((10, POOL), np.float32)
+    pool, near = np.empty((8, POOL + 1), np.float32), np.empty((10, POOL + 1), np.float32)
     apart, squares = np.empty(POOL, np.float32), np.empty(POOL + 1, np.float32)
     bits = squares.view(np.int32)
     planes, result, box = np.empty((3, 7)), np.empty(5, np.float32), np.empty((2, 3))
+    sums = np.empty(6, np.float32)
     corner, from_net, place = np.empty(3), np.empty(3), np.empty(3)
     trust, rest = np.float32(trust), np.float32(2.0 - trust)
-    settled = np.float32(1e-4 * width)
+    settled, inverse = np.float32(1e-4 * width), ONE
+    widest = np.float32((FIRST * (reach + inset)) ** -2.0)  # all that count have weight
     begin = start if start == 0 else part_end(start - 1, net)
     end = begin
     while begin < stop or begin < end:
@@ -359,13 +365,18 @@ def snap(
                 count = choose(*inner, -ox, -oy, -oz, ball, pool, lanes, apart)
                 side = -ONE
             result[4], length, fitted = ONE, ZERO, False
-            least = measure(x, y, z, pool, lanes, apart, squares, bits)
             for step in range(rounds if count else 0):
-                h = width if step else 1.5 * reach
-                inverse = ONE / (np.float32(h * h) + least)
+                if step == 1:
+                    # as far as `width`, and farther where samples are sparse
+                    least = measure(x, y, z, pool, lanes, apart, squares, bits)
+                    inverse = ONE / (np.float32(width * width) + least)
+                    if stride == 1:
+                        stay = leave_far(np.float32(kept * kept), lanes, squares, apart)
+                        count = stay if stay else count
                 if not step_to_surface(
-                    x, y, z, inverse, side, trust, rest, pool, lanes, squares, result
-                ):
+                    x, y, z, inverse if step else widest, side, trust, rest, pool, lanes, apart,
+                    result,
+                ):  # fmt: skip
                     break
                 x += result[3] * result[0]
                 y += result[3] * result[1]
@@ -378,7 +389,8 @@ def snap(
                     for axis, along in enumerate((x, y, z)):
                         middle = corner[axis] + along
                         box[0, axis], box[1, axis] = middle - kept, middle + kept
-                    lanes = padded(collect(box, corner, 1, table, first, filed, pool))
+                    held, _ = collect_some(box, corner, table, first, filed, pool)
+                    lanes = padded(held)
                     count = choose(
                         x, y, z, side * result[0], side * result[1], side * result[2],
                         np.float32(kept), pool, lanes, apart,
@@ -392,101 +404,139 @@ def snap(
                         count = choose(
                             *inner, side * ox, side * oy, side * oz, ball, pool, lanes, apart
                         )
-                least = measure(x, y, z, pool, lanes, apart, squares, bits)
-                if step == 0 and stride == 1:
-                    stay = leave_far(np.float32(kept * kept), lanes, squares, apart)
-                    count = stay if stay else count
             if fitted:
                 outward[v, 0], outward[v, 1], outward[v, 2] = result[0], result[1], result[2]
             place[0], place[1], place[2] = x, y, z
             if count > 3 and result[4] < SMOOTH:
                 count = bring_together(side, pool, lanes, apart, near)
-                sharpen(from_net, near, count, inset, planes, place)
+                sharpen(from_net, near, count, inset, squares, bits, sums, planes, place)
             for axis in range(3):
                 vertices[v, axis] = origin[axis] + voxel * (corner[axis] + place[axis])
             support[v] = 0 if count else -1
             if count and side == ONE:
                 x, y, z = np.float32(place[0]), np.float32(place[1]), np.float32(place[2])
-                measure(x, y, z, pool, lanes, apart, squares, bits)
-                limit = np.float32(beside * beside)
-                support[v] = views_within(limit, pool, lanes, squares, views)
+                support[v] = views_within(x, y, z, np.float32(beside), pool, lanes, apart, views)
         begin = pooled
 
 
 @njit(cache=True, nogil=True)
 def bring_together(side, pool, lanes, apart, near):
-    """Copy the samples that count to `near` (10, POOL) and return their number."""
+    """Copy the samples that count to `near` (10, POOL + 1) and return their number."""
     count = 0
     for s in range(lanes):
-        if apart[s] == ZERO:
-            for field in range(3):
-                near[field, count] = pool[field, s]
-                near[3 + field, count] = side * pool[3 + field, s]
-            near[6, count] = pool[6, s]
-            count += 1
+        near[9, count] = s  # always written, and kept by counting
+        count += apart[s] == ZERO
+    for n in range(count):
+        s = int(near[9, n])
+        near[0, n], near[1, n], near[2, n], near[6, n] = (
+            pool[0, s],
+            pool[1, s],
+            pool[2, s],
+            pool[6, s],
+        )
+        for field in range(3, 6):
+            near[field, n] = side * pool[field, s]
+    for n in range(count, padded(count)):
+        for field in range(7):
+            near[field, n] = ZERO
     return count
 
 
+@njit(cache=True, nogil=True, fastmath={"reassoc", "contract", "nsz"})
+def spread_out(x, y, z, near, lanes):
+    """Fill `near[7]` with the weights of samples around a point, `near[8]` with their squared
+    distances and `near[9]` with `LEFT`, or `PASSED` for those that do not tell a plane; return the
+    sum of weights.
+    """
+    everything = ZERO
+    for s in range(lanes):
+        dx, dy, dz = near[0, s] - x, near[1, s] - y, near[2, s] - z
+        square = dx * dx + dy * dy + dz * dz
+        weight = near[6, s] / (square + QUARTER)
+        sure = near[6, s] > SURE
+        near[7, s], near[8, s] = weight, square
+        near[9, s] = LEFT if sure else PASSED
+        everything += weight if sure else ZERO
+    return everything
+
+
 @njit(cache=True, nogil=True)
-def group_into_planes(x, y, z, near, count, planes):
+def nearest_left(near, lanes, squares, bits):
+    """Return the nearest of the samples that are left, -1 if none is; see `measure`."""
+    for s in range(lanes):
+        squares[s] = near[8, s] if near[9, s] == LEFT else AWAY
+    least = bits[0]
+    for s in range(lanes):
+        least = min(least, bits[s])
+    bits[POOL] = least
+    if squares[POOL] == AWAY:
+        return -1
+    nearest = 0
+    while bits[nearest] != least:
+        nearest += 1
+    return nearest
+
+
+@njit(cache=True, nogil=True, fastmath={"reassoc", "contract", "nsz"})
+def add_up_plane(seed, near, lanes, plane, sums):
+    """Give the samples that lie on the plane of one of them the number `plane`, and fill `sums`
+    with their weighted normals and heights over it, weights and number.
+    """
+    px, py, pz = near[0, seed], near[1, seed], near[2, seed]
+    nx, ny, nz = near[3, seed], near[4, seed], near[5, seed]
+    sx = sy = sz = height = total = members = ZERO
+    near[9, seed] = plane
+    for s in range(lanes):
+        rise = (near[0, s] - px) * nx + (near[1, s] - py) * ny + (near[2, s] - pz) * nz
+        cosine = near[3, s] * nx + near[4, s] * ny + near[5, s] * nz
+        on = (near[9, s] == LEFT) & (cosine >= ALIKE) & (abs(rise) <= COPLANAR)
+        on |= near[9, s] == plane
+        weight = near[7, s] if on else ZERO
+        sx += weight * near[3, s]
+        sy += weight * near[4, s]
+        sz += weight * near[5, s]
+        height += weight * rise
+        total += weight
+        members += ONE if on else ZERO
+        near[9, s] = plane if on else near[9, s]
+    sums[0], sums[1], sums[2], sums[3], sums[4], sums[5] = sx, sy, sz, height, total, members
+
+
+@njit(cache=True, nogil=True)
+def group_into_planes(x, y, z, near, count, squares, bits, sums, planes):
     """Fit at most three planes to the samples around a point, the nearest first; return how many.
 
     `planes` (3, 7) is filled with normals and offsets; `near[9]` on return holds the plane of
-    each sample, or -1. Returns 0 if the samples are not those of a few planes that meet: a rounded
-    edge is no crease.
+    each sample, or a negative number. Returns 0 if the samples are not those of a few planes that
+    meet: a rounded edge is no crease.
     """
-    everything = 0.0
-    for s in range(count):
-        dx, dy, dz = near[0, s] - x, near[1, s] - y, near[2, s] - z
-        near[8, s] = dx * dx + dy * dy + dz * dz
-        near[9, s] = -2.0
-        if near[6, s] > SURE:
-            near[9, s] = -1.0
-            everything += near[6, s] / (near[8, s] + 0.25)
+    lanes = padded(count)
+    everything = spread_out(np.float32(x), np.float32(y), np.float32(z), near, lanes)
     found, stray = 0, 0.0
     while stray <= STRAY * everything:
-        seed, best = -1, np.inf
-        for s in range(count):
-            if near[9, s] == -1.0 and near[8, s] < best:
-                seed, best = s, near[8, s]
+        seed = nearest_left(near, lanes, squares, bits)
         if seed < 0:
             return found
-        px, py, pz = near[0, seed], near[1, seed], near[2, seed]
-        nx, ny, nz = near[3, seed], near[4, seed], near[5, seed]
-        sx = sy = sz = offset = total = 0.0
-        members = 0
-        for s in range(count):
-            if near[9, s] != -1.0:
-                continue
-            rise = (near[0, s] - px) * nx + (near[1, s] - py) * ny + (near[2, s] - pz) * nz
-            cosine = near[3, s] * nx + near[4, s] * ny + near[5, s] * nz
-            if s != seed and (cosine < ALIKE or abs(rise) > COPLANAR):
-                continue
-            weight = near[6, s] / (near[8, s] + 0.25)
-            sx += weight * near[3, s]
-            sy += weight * near[4, s]
-            sz += weight * near[5, s]
-            offset += weight * rise
-            total += weight
-            members += 1
-            near[9, s] = found
-        if members < 3 or found == 3:
-            stray += total
-            for s in range(count):
-                if near[9, s] == found:
-                    near[9, s] = -2.0
+        add_up_plane(seed, near, lanes, np.float32(found), sums)
+        if sums[5] < 3 or found == 3:
+            stray += sums[4]
+            for s in range(lanes):
+                near[9, s] = PASSED if near[9, s] == found else near[9, s]
             continue
+        sx, sy, sz = np.float64(sums[0]), np.float64(sums[1]), np.float64(sums[2])
         length = np.sqrt(sx * sx + sy * sy + sz * sz)
-        sx, sy, sz = sx / length, sy / length, sz / length
-        planes[found, 0], planes[found, 1], planes[found, 2] = sx, sy, sz
-        rise = offset / total
-        planes[found, 3] = sx * (px + rise * nx) + sy * (py + rise * ny) + sz * (pz + rise * nz)
+        rise = sums[3] / sums[4]
+        offset = 0.0
+        for axis in range(3):
+            planes[found, axis] = sums[axis] / length
+            offset += planes[found, axis] * (near[axis, seed] + rise * near[3 + axis, seed])
+        planes[found, 3] = offset
         found += 1
     return 0
 
 
 @njit(cache=True, nogil=True)
-def sharpen(start, near, count, inset, planes, place):
+def sharpen(start, near, count, inset, squares, bits, sums, planes, place):
     """Move `place` onto the crease or corner that the samples show and the vertex belongs to.
 
     The vertex lies on the nearest plane of its samples. It belongs to the crease with another if,
@@ -495,7 +545,9 @@ def sharpen(start, near, count, inset, planes, place):
     2002) has the same aim; here the planes are found first, so no tolerance of singular values
     decides what is sharp.
     """
-    found = group_into_planes(place[0], place[1], place[2], near, count, planes)
+    found = group_into_planes(
+        place[0], place[1], place[2], near, count, squares, bits, sums, planes
+    )
     if found < 2:
         return
     x, y, z = start[0], start[1], start[2]
