@@ -96,3 +96,13 @@ def test_ctrl_c_while_the_caller_waits_lets_no_helper_go_on(monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         parallel.run(kernel, 2, threads=2)
     assert sorted(finished) == [0, 1]
+
+
+def test_at_most_limits_what_is_run_within_and_nothing_after():
+    everywhere = parallel.available_threads()
+    with parallel.at_most(1):
+        assert parallel.available_threads() == 1
+        with parallel.at_most(3):
+            assert parallel.available_threads() == 3
+        assert parallel.available_threads() == 1
+    assert parallel.available_threads() == everywhere
