@@ -80,7 +80,7 @@ class Evidence:
             inverse_depth = np.float32(1) / views.depth
         inverse_depth[np.isnan(views.depth)] = UNMEASURED
         count, height, width = inverse_depth.shape
-        shape = (LEVELS, count, -(-height // TILE), -(-width // TILE), 2)
+        shape = (2, LEVELS, count, -(-height // TILE), -(-width // TILE))
         tiles = np.empty(shape, np.float32)
         parallel.run(summarise, count, inverse_depth, tiles, threads=threads)
         rig = views.rig
@@ -287,9 +287,10 @@ def _noise(
     are right.
     """
     # Counted anew within each view, so that the order of the views chooses nothing.
-    begins = np.searchsorted(view_of[frontal], view_of[frontal])
-    rank = np.arange(len(frontal)) - begins
-    chosen = frontal[rank % max(1, len(frontal) // NOISE_SAMPLES) == 0]
+    step = max(1, len(frontal) // NOISE_SAMPLES)
+    ends = np.searchsorted(view_of, np.arange(1, len(evidence.cameras)))
+    each = np.split(frontal, np.searchsorted(frontal, ends))
+    chosen = np.concatenate([of_view[::step] for of_view in each])
     gaps = np.empty((len(evidence.cameras), len(chosen)))
     if len(chosen):
         limit = NOISE_PIXELS * evidence.pixel

@@ -111,37 +111,44 @@ def splat(start, stop, points, origin, voxel, radius, table, state):
 
 @njit(cache=True, nogil=True)
 def summarise(start, stop, w, tiles):
-    """Fill `tiles` (LEVELS, views, rows, columns, 2) of views [start, stop): the least and greatest
+    """Fill `tiles` (2, LEVELS, views, rows, columns) of views [start, stop): the least and greatest
     inverse depth that a look-up can meet in the square of 2^level x 2^level tiles that begins at
     one, each of `TILE` x `TILE` pixel cells.
     """
     height, width = w.shape[1], w.shape[2]
-    rows, columns = tiles.shape[2], tiles.shape[3]
+    rows, columns = tiles.shape[3], tiles.shape[4]
+    low, high = np.empty(width, np.float32), np.empty(width, np.float32)
     for view in range(start, stop):
         for row in range(rows):
+            low[:] = w[view, row * TILE]
+            high[:] = w[view, row * TILE]
+            for r in range(row * TILE + 1, min(row * TILE + TILE + 1, height)):
+                for c in range(width):
+                    low[c] = min(low[c], w[view, r, c])
+                    high[c] = max(high[c], w[view, r, c])
             for column in range(columns):
-                least, greatest = np.float32(np.inf), np.float32(0.0)
-                for r in range(row * TILE, min(row * TILE + TILE + 1, height)):
-                    for c in range(column * TILE, min(column * TILE + TILE + 1, width)):
-                        least = min(least, w[view, r, c])
-                        greatest = max(greatest, w[view, r, c])
-                tiles[0, view, row, column, 0] = least
-                tiles[0, view, row, column, 1] = greatest
+                least, greatest = low[column * TILE], high[column * TILE]
+                for c in range(column * TILE + 1, min(column * TILE + TILE + 1, width)):
+                    least, greatest = min(least, low[c]), max(greatest, high[c])
+                tiles[0, 0, view, row, column] = least
+                tiles[1, 0, view, row, column] = greatest
         for level in range(1, LEVELS):
-            half, whole = tiles[level - 1, view], tiles[level, view]
             ahead = 1 << (level - 1)
             for row in range(rows):
                 below = min(row + ahead, rows - 1)
-                for column in range(columns):
-                    right = min(column + ahead, columns - 1)
-                    whole[row, column, 0] = min(
-                        min(half[row, column, 0], half[row, right, 0]),
-                        min(half[below, column, 0], half[below, right, 0]),
-                    )
-                    whole[row, column, 1] = max(
-                        max(half[row, column, 1], half[row, right, 1]),
-                        max(half[below, column, 1], half[below, right, 1]),
-                    )
+                one, other = tiles[0, level - 1, view, row], tiles[0, level - 1, view, below]
+                for c in range(columns):
+                    low[c] = min(one[c], other[c])
+                one, other = tiles[1, level - 1, view, row], tiles[1, level - 1, view, below]
+                for c in range(columns):
+                    high[c] = max(one[c], other[c])
+                least, greatest = tiles[0, level, view, row], tiles[1, level, view, row]
+                for c in range(columns - ahead):
+                    least[c] = min(low[c], low[c + ahead])
+                    greatest[c] = max(high[c], high[c + ahead])
+                for c in range(max(columns - ahead, 0), columns):
+                    least[c] = min(low[c], low[columns - 1])
+                    greatest[c] = max(high[c], high[columns - 1])
 
 
 @njit(cache=True, nogil=True, error_model="numpy", fastmath={"reassoc", "contract", "nsz"})
@@ -201,18 +208,18 @@ def judges(asked, radius, w, tiles, cameras, margin, chosen, counts):
         while 2 * size < widest:
             level, size = level + 1, 2 * size
         if level < LEVELS:
-            table = tiles[level, view]
+            lows, highs = tiles[0, level, view], tiles[1, level, view]
             for s in range(LANES):
                 left, top = np.int64(asked[LEFT + s]), np.int64(asked[TOP + s])
                 right = max(np.int64(asked[RIGHT + s]) - size + 1, left)
                 bottom = max(np.int64(asked[BOTTOM + s]) - size + 1, top)
                 asked[W00 + s] = min(
-                    min(table[top, left, 0], table[top, right, 0]),
-                    min(table[bottom, left, 0], table[bottom, right, 0]),
+                    min(lows[top, left], lows[top, right]),
+                    min(lows[bottom, left], lows[bottom, right]),
                 )
                 asked[W11 + s] = max(
-                    max(table[top, left, 1], table[top, right, 1]),
-                    max(table[bottom, left, 1], table[bottom, right, 1]),
+                    max(highs[top, left], highs[top, right]),
+                    max(highs[bottom, left], highs[bottom, right]),
                 )
         else:  # so near that nothing is known beforehand
             for s in range(LANES):

@@ -10,6 +10,7 @@ STEEP = 4.0
 """Footprints between neighbouring pixels beyond which a surface is too steep to be filled in."""
 BATCH = 256
 """Samples that are taken into a view together."""
+ONE = np.uint64(1)
 UNSURE = 0.1
 """Weight of a sample whose slope is not known: a wire, a speck, the pixel at a jump. Its normal is
 a guess.
@@ -37,27 +38,6 @@ def weigh_samples(start, stop, points, normals, view_of, centers, weights):
 
 
 @njit(cache=True, nogil=True)
-def farthest_hit(a, b, c, d):
-    """Return the least inverse depth above 0 of four: background confirms nothing."""
-    least = np.inf
-    for w in (a, b, c, d):
-        if 0.0 < w < least:
-            least = w
-    return least
-
-
-@njit(cache=True, nogil=True)
-def hits(depth, near, a, b, c, d):
-    """Return whether a sample at `depth` is on the surface of one of four inverse depths, to
-    `near` times its depth: what lies between a surface and another behind it is on neither.
-    """
-    found = False
-    for w in (a, b, c, d):
-        found |= abs(depth * w - np.float32(1.0)) < near
-    return found
-
-
-@njit(cache=True, nogil=True)
 def judge_samples(
     start, stop, w, cameras, centers, points, normals, view_of, tolerance, votes, confirmed
 ):
@@ -72,9 +52,12 @@ def judge_samples(
     """
     batch, camera = np.zeros((7, BATCH), np.float32), np.empty((3, 4), np.float32)
     pixels, depths = np.empty(BATCH, np.int32), np.empty(BATCH, np.float32)
-    asked = np.empty(BATCH + 1, np.int32)
+    asked, around = np.empty(BATCH + 1, np.int32), np.zeros((4, BATCH), np.float32)
+    balance, sure = np.empty(BATCH, np.int32), np.empty(BATCH, np.int32)
     before, behind = np.float32(1.0 - tolerance), np.float32(1.0 + tolerance)
     near = np.float32(0.75 * tolerance)
+    size, width = w.shape[1] * w.shape[2], w.shape[2]
+    everywhere = w.ravel()
     for begin in range(start, stop, BATCH):
         count = min(BATCH, stop - begin)
         x, y, z = points[begin, 0], points[begin, 1], points[begin, 2]
@@ -88,8 +71,8 @@ def judge_samples(
             for axis in range(3):
                 batch[3 + axis, s] = normals[k, axis]
             batch[6, s] = view_of[k]
-            votes[k] = 0
-            confirmed[k] = False
+        balance[:] = 0
+        sure[:] = 0
         for view in range(w.shape[0]):
             for row in range(3):
                 at = 4 * row
@@ -105,22 +88,43 @@ def judge_samples(
             for s in range(count):
                 asked[total] = s
                 total += pixels[s] >= 0
-            width = w.shape[2]
-            around = w[view].ravel()
             for n in range(total):
                 s = asked[n]
-                pixel = pixels[s]
-                w00, w01 = around[pixel], around[pixel + 1]
-                w10, w11 = around[pixel + width], around[pixel + width + 1]
-                nearest = max(max(w00, w01), max(w10, w11))
-                if nearest >= UNMEASURED:
-                    continue
-                if depths[s] * nearest < before:
-                    votes[begin + s] -= 1
-                elif depths[s] * farthest_hit(w00, w01, w10, w11) < behind:
-                    votes[begin + s] += 1
-                    if not confirmed[begin + s]:
-                        confirmed[begin + s] = hits(depths[s], near, w00, w01, w10, w11)
+                pixel = np.uint64(view * size + pixels[s])
+                below = pixel + np.uint64(width)
+                around[0, s], around[1, s] = everywhere[pixel], everywhere[pixel + ONE]
+                around[2, s], around[3, s] = everywhere[below], everywhere[below + ONE]
+            if total > 0:
+                count_votes(pixels, depths, around, before, behind, near, balance, sure)
+        for s in range(count):
+            votes[begin + s] = balance[s]
+            confirmed[begin + s] = sure[s] > 0
+
+
+@njit(cache=True, nogil=True)
+def count_votes(pixels, depths, around, before, behind, near, balance, sure):
+    """Add one view's votes on a batch of samples to their `balance`, and mark those in `sure` that
+    are on a surface it saw; `around` (4, BATCH) are the inverse depths of the four pixels.
+
+    A background pixel confirms nothing: the farthest is that of those that hit. And what lies
+    between a surface and another behind it is on neither.
+    """
+    none, one = np.float32(0), np.float32(1)
+    for s in range(BATCH):
+        depth = depths[s]
+        a, b, c, d = around[0, s], around[1, s], around[2, s], around[3, s]
+        nearest = max(max(a, b), max(c, d))
+        farthest = min(
+            min(a if a > none else UNMEASURED, b if b > none else UNMEASURED),
+            min(c if c > none else UNMEASURED, d if d > none else UNMEASURED),
+        )
+        hit = (abs(depth * a - one) < near) | (abs(depth * b - one) < near)
+        hit |= (abs(depth * c - one) < near) | (abs(depth * d - one) < near)
+        told = (pixels[s] >= 0) & (nearest < UNMEASURED)
+        against = told & (depth * nearest < before)
+        agrees = told & (depth * nearest >= before) & (depth * farthest < behind)
+        balance[s] += (1 if agrees else 0) - (1 if against else 0)
+        sure[s] |= 1 if agrees & hit else 0
 
 
 @njit(cache=True, nogil=True, error_model="numpy", fastmath={"reassoc", "contract", "nsz"})
@@ -133,13 +137,14 @@ def find_pixels(batch, view, camera, cx, cy, cz, w, pixels, depths):
     """
     width = w.shape[1]
     right, bottom = np.float32(width - 1), np.float32(w.shape[0] - 1)
-    zero = np.float32(0)
+    zero, one = np.float32(0), np.float32(1)
     for s in range(BATCH):
         x, y, z = batch[0, s], batch[1, s], batch[2, s]
         depth = camera[2, 0] * x + camera[2, 1] * y + camera[2, 2] * z + camera[2, 3]
         facing = batch[3, s] * (cx - x) + batch[4, s] * (cy - y) + batch[5, s] * (cz - z)
-        u = (camera[0, 0] * x + camera[0, 1] * y + camera[0, 2] * z + camera[0, 3]) / depth
-        v = (camera[1, 0] * x + camera[1, 1] * y + camera[1, 2] * z + camera[1, 3]) / depth
+        near = one / depth
+        u = (camera[0, 0] * x + camera[0, 1] * y + camera[0, 2] * z + camera[0, 3]) * near
+        v = (camera[1, 0] * x + camera[1, 1] * y + camera[1, 2] * z + camera[1, 3]) * near
         seen = (depth > zero) & (u >= zero) & (v >= zero) & (u < right) & (v < bottom)
         seen &= (facing >= zero) & (batch[6, s] != view)
         pixel = np.int32(v if seen else zero) * width + np.int32(u if seen else zero)
