@@ -22,7 +22,7 @@ def test_the_missing_extra_is_named(line, cause, tmp_path, monkeypatch, capsys):
     box().save("shape.ply")
     assert main(line.split()) == 1
     (said,) = capsys.readouterr().err.splitlines()
-    assert said.startswith(f"backproject: {cause}: needs Blender as a module, bpy")
+    assert said.startswith(f"backproject: {cause}: needs Blender as a module, expected bpy")
     assert said.endswith("pip install 'backproject[blender]'")
     assert [each.name for each in tmp_path.iterdir()] == ["shape.ply"]
 

@@ -36,7 +36,7 @@ def check_bpy(cause: str) -> None:
             import bpy  # noqa: F401
     except ModuleNotFoundError:
         raise InputError(
-            f"{cause}: needs Blender as a module, bpy, which is not installed: with Python 3.11,"
+            f"{cause}: needs Blender as a module, expected bpy to be installed: with Python 3.11,"
             " pip install 'backproject[blender]'"
         ) from None
     except ImportError as error:
