@@ -31,8 +31,10 @@ NOISE_SAMPLES = 4000
 """How many samples are asked how far the views disagree."""
 NOISE_PIXELS = 3.0
 """Gaps of more than so many pixels' footprints are of another surface."""
-GAPS = 30
-"""Fewer gaps do not tell the noise of a view."""
+GAPS, USUAL = 30, 4
+"""Fewer gaps do not tell the noise of a view, nor does less than one in so many of what views have
+in the median: where nearly all surfaces meet exactly, what is left are a few on edges.
+"""
 EXACT = 0.1
 """Noise, in footprints, that exact views of curved shapes seem to have, between their pixels."""
 RADIUS, WIDEST = 3.2, 4
@@ -300,7 +302,7 @@ def _noise(
         )  # fmt: skip
     found = np.count_nonzero(np.isfinite(gaps), axis=1)
     gaps.sort(axis=1)  # nan last
-    told = np.flatnonzero(found >= GAPS)
+    told = np.flatnonzero(found >= max(GAPS, float(np.median(found)) / USUAL))
     noise_of = np.full(len(gaps), np.nan)
     noise_of[told] = gaps[told, found[told] // 2] / 0.6745
     return noise_of
