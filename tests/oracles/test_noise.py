@@ -143,7 +143,7 @@ def test_given_noise_overrides_the_estimate():
 
 
 def test_rays_a_little_beside_the_centres_leave_no_view_out():
-    """Where nearly all planes meet exactly, a view's few gaps on edges do not make it an odd one."""
+    """Where nearly all planes meet exactly, a few gaps on edges do not make a view an odd one."""
     unit = bp.normalize(joined(box(), box(center=(3.0, 0.0, 0.0))))
     rig = bp.Rig.fibonacci(20, size=96)
     beside = rig.intrinsics.copy()
