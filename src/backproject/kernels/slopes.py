@@ -28,8 +28,8 @@ def slope_rows(start, stop, depth, intrinsics, du, dv):
     """Fill `du`, `dv` (N, H, W): the change of 1/z per pixel right and down, nan where unknown.
 
     Items are the N H rows of `depth` (N, H, W), planar z. A pixel without depth has no slope; nor
-    has one without a neighbour on its own surface along that axis. See `slopes_along` for how the stencil
-    is chosen.
+    has one without a neighbour on its own surface along that axis. See `slopes_along` for how the
+    stencil is chosen.
     """
     height, width = depth.shape[1], depth.shape[2]
     around = np.full((ROWS, width + 2 * BESIDE), np.nan)
