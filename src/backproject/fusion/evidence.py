@@ -198,7 +198,8 @@ def sample(views: ViewSet, evidence: Evidence, *, noise: float | None, threads: 
 
     """
     depth, rig = views.depth, views.rig
-    ends = np.cumsum(np.count_nonzero(np.isfinite(depth), axis=2).ravel())
+    finite = np.isfinite(depth)
+    ends = np.cumsum(np.count_nonzero(finite, axis=2).ravel())
     count = int(ends[-1])
     if count == 0:
         raise ReconstructionError(
@@ -229,7 +230,7 @@ def sample(views: ViewSet, evidence: Evidence, *, noise: float | None, threads: 
     noise_of = _noise(points, normals, weights, view_of, frontal, evidence)
     if noise is None:
         noise = float(np.nanmedian(noise_of)) if np.isfinite(noise_of).any() else 0.0
-    footprint = evidence.pixel * float(np.median(depth[np.isfinite(depth)]))
+    footprint = evidence.pixel * float(np.median(depth[finite]))
 
     def between(longest: float, step: float) -> NDArray[np.float64]:
         """Return points (P, 3) at most `step` apart where samples of a surface are `longest`."""

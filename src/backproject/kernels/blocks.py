@@ -13,8 +13,8 @@ about to be stored.
 """
 TILE = 4
 """Pixels along the edge of a tile, for which the range of inverse depth is known beforehand."""
-LEVELS = 6
-"""Squares of 1, 2, 4 ... tiles: balls up to twice the last, or 256 pixels, are judged at once."""
+LEVELS = 4
+"""Squares of 1, 2, 4 ... tiles: balls up to twice the last, or 64 pixels, are judged at once."""
 PART = SIDE // 2
 """Corners along the edge of a part of a block: 64 corners, a set of which is the bits of a word."""
 FREE, HIDDEN, OPEN, SHELL = 0, 1, 2, 3
