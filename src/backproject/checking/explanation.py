@@ -86,8 +86,8 @@ def explain(trials: Trials, progress: Progress) -> Path:
 
     First all changes of all images alike, alone and two at a time, then what must be searched for,
     then that upon a change of all images. Views that agree with the rest once mended are not left
-    out. What is likely to be right comes first: surfaces that come together under a wide tolerance
-    are off by little, unless a few views are to blame.
+    out. What is likely comes first: where leaving out a few views helps, what may befall a single
+    view; where surfaces come together under a wide tolerance, what is off by little.
     """
     for number, (stage, attempt) in enumerate(_stages(trials)):
         progress(f"trying {stage}", min(number / _STAGES, 1.0))
@@ -98,7 +98,7 @@ def explain(trials: Trials, progress: Progress) -> Path:
 
 
 Attempt = Callable[[], Path]
-_STAGES = 14
+_STAGES = 15
 """How many stages there are, for the progress."""
 
 
@@ -116,14 +116,23 @@ def _stages(trials: Trials) -> Iterator[tuple[str, Attempt]]:
         return _refocused(views, changes["depth"])
 
     def numbers() -> Path:
-        return _better(views, [trials.of("numbers"), trials.of("range"), try_lens(views)])
+        simple = [trials.of("numbers"), trials.of("range")]
+        if not any(settles(views, each) for each in simple):
+            return ()
+        return _better(views, [*simple, try_lens(views)])
+
+    def lens() -> Path:
+        return _better(views, [try_lens(views)])
 
     yield "all images alike", lambda: _alike(views, changes)
-    yield "numbers", numbers
-    by_little = [("depth, with numbers", refocused), alone("poses")]
-    by_much = [alone("meaning"), alone("turns"), alone("order")]
-    few = bool(trials.settling("outliers"))
-    yield from by_little + by_much if not few and _is_gentle(views) else by_much + by_little
+    of_all = [("numbers", numbers), ("lens", lens), ("depth, with numbers", refocused)]
+    of_each = [alone("turns"), alone("order")]
+    if trials.settling("outliers"):
+        yield from [*of_each, alone("poses"), *of_all, alone("meaning")]
+    elif _is_gentle(views):
+        yield from [*of_all, alone("poses"), alone("meaning"), *of_each]
+    else:
+        yield from [of_all[0], alone("meaning"), *of_each, *of_all[1:], alone("poses")]
     yield alone("outliers")
     yield upon("camera matrices", "numbers", "range", "turns")
     yield upon("depth", "range", "turns")

@@ -49,6 +49,8 @@ COARSE = 4.0
 """Tolerance of the search, in footprints; the grid moves surfaces by no more from node to node."""
 SEARCHED = 40
 """Samples of each view in the search."""
+SIFTED, SHORTLIST = 10, 60
+"""Samples of each view that choose the places of the grid that are searched, and how many."""
 STARTS = 6
 """Best places of the grid that are tried."""
 FINE = 0.5
@@ -172,11 +174,15 @@ def _searched(scene: Scene, unknown: tuple[str, ...]) -> list[State]:
     poses = scene.views.rig.world_from_camera
     if len(candidates) == 1:
         return []
-    scores = score_candidates(
-        scene, candidates, poses[None], tolerance=COARSE * scene.footprint, samples=SEARCHED
-    ).reshape(shape)
-    peaks = np.flatnonzero(_is_peak(scores))
-    chosen = peaks[np.argsort(-scores.ravel()[peaks], kind="stable")[:STARTS]]
+
+    def scored(chosen: NDArray[np.float64], samples: int) -> NDArray[np.float64]:
+        tolerance = COARSE * scene.footprint
+        return score_candidates(scene, chosen, poses[None], tolerance=tolerance, samples=samples)
+
+    scores = scored(candidates, SIFTED)
+    peaks = np.flatnonzero(_is_peak(scores.reshape(shape)))
+    peaks = peaks[np.argsort(-scores[peaks], kind="stable")[:SHORTLIST]]
+    chosen = peaks[np.argsort(-scored(candidates[peaks], SEARCHED), kind="stable")[:STARTS]]
     return [State(poses, *candidates[k].tolist()) for k in chosen.tolist()]
 
 
