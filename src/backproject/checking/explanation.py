@@ -33,7 +33,7 @@ _NEAR = 8.0
 """How many times the usual tolerance brings together surfaces that are off by little."""
 _GENTLE = 0.65
 """The clash that such a tolerance leaves, of what it was, where numbers or poses are off by little.
-It only decides what is tried first: with images out of order 0.75 and more is left.
+It only decides what is tried, and when: with images out of order 0.75 and more is left.
 """
 
 Path = tuple[Tried, ...]
@@ -87,7 +87,8 @@ def explain(trials: Trials, progress: Progress) -> Path:
     First all changes of all images alike, alone and two at a time, then what must be searched for,
     then that upon a change of all images. Views that agree with the rest once mended are not left
     out. What is likely comes first: where leaving out a few views helps, what may befall a single
-    view; where surfaces come together under a wide tolerance, what is off by little.
+    view, and that alone; where surfaces come together under a wide tolerance, what is off by
+    little.
     """
     for number, (stage, attempt) in enumerate(_stages(trials)):
         progress(f"trying {stage}", min(number / _STAGES, 1.0))
@@ -125,15 +126,16 @@ def _stages(trials: Trials) -> Iterator[tuple[str, Attempt]]:
         return _better(views, [try_lens(views)])
 
     yield "all images alike", lambda: _alike(views, changes)
-    of_all = [("numbers", numbers), ("lens", lens), ("depth, with numbers", refocused)]
+    of_all = [("lens", lens), ("depth, with numbers", refocused)]
     of_each = [alone("turns"), alone("order")]
+    poses, out = alone("poses"), alone("outliers")
+    gentle = _is_gentle(views)
     if trials.settling("outliers"):
-        yield from [*of_each, alone("poses"), *of_all, alone("meaning")]
-    elif _is_gentle(views):
-        yield from [*of_all, alone("poses"), alone("meaning"), *of_each]
+        yield from [*of_each, ("numbers", numbers), *([poses] if gentle else []), out]
+    elif gentle:
+        yield from [("numbers", numbers), *of_all, poses, alone("meaning"), *of_each, out]
     else:
-        yield from [of_all[0], alone("meaning"), *of_each, *of_all[1:], alone("poses")]
-    yield alone("outliers")
+        yield from [("numbers", numbers), alone("meaning"), *of_each, *of_all, poses, out]
     yield upon("camera matrices", "numbers", "range", "turns")
     yield upon("depth", "range", "turns")
     yield upon("order of images", "turns", "numbers", "range", "meaning")
