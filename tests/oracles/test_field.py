@@ -263,13 +263,18 @@ import json, sys
 import numpy as np
 import backproject as bp
 rig = bp.Rig.fibonacci(4, size=12)
+flat = bp.Rig.fibonacci(4, size=12, extent=1.0)
+mixed = np.arange(4) < int(sys.argv[2])
+intrinsics = np.where(mixed[:, None, None], flat.intrinsics, rig.intrinsics)
+rig = bp.Rig(intrinsics, rig.world_from_camera, 12, 12, mixed)
 depth = np.load(sys.argv[1])
 mesh = bp.fuse(bp.ViewSet(depth, rig), resolution=10, threads=1)
 print(json.dumps([mesh.vertices.tolist(), mesh.faces.tolist()]))
 """
 
 
-def test_compiled_and_plain_kernels_fuse_the_same_mesh(tmp_path):
+@pytest.mark.parametrize("orthographic", [0, 2])
+def test_compiled_and_plain_kernels_fuse_the_same_mesh(orthographic, tmp_path):
     corners = np.random.default_rng(3).uniform(-0.45, 0.45, (12, 3))
     soup = bp.Mesh(corners, np.arange(12).reshape(-1, 3))
     depth = bp.render(soup, bp.Rig.fibonacci(4, size=12)).depth
@@ -278,7 +283,7 @@ def test_compiled_and_plain_kernels_fuse_the_same_mesh(tmp_path):
     results = []
     for disabled in ("0", "1"):
         done = subprocess.run(
-            [sys.executable, "-c", FUSE_TINY, str(tmp_path / "depth.npy")],
+            [sys.executable, "-c", FUSE_TINY, str(tmp_path / "depth.npy"), str(orthographic)],
             env={**os.environ, "NUMBA_DISABLE_JIT": disabled},
             check=True,
             capture_output=True,
