@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from backproject.errors import InputError
+from backproject.geometry.colors import Colors, checked_colors
 from backproject.geometry.conventions import (
     Axes,
     Encoding,
@@ -42,13 +43,15 @@ class ViewSet:
     finite (above 0) is a surface with free space before it, `inf` a ray known to hit nothing, `nan`
     not measured. `step` is the difference between neighbouring levels of depth, in scene units, if
     it was stored as integers, else 0: the surface lies within half of it. `assumptions` tell how a
-    file's numbers were understood.
+    file's numbers were understood. `colors` (N, H, W, 3) uint8, red, green and blue of the same
+    pixels, or None.
     """
 
     depth: NDArray[np.float32]
     rig: Rig
     step: float = 0.0
     assumptions: tuple[Assumption, ...] = ()
+    colors: Colors | None = None
 
     def __post_init__(self) -> None:
         if not 0 <= self.step < np.inf:
@@ -66,6 +69,9 @@ class ViewSet:
                 " inf where a ray hits nothing, nan where nothing was measured"
             )
         object.__setattr__(self, "depth", depth)
+        if self.colors is not None:
+            colors = checked_colors(self.colors, expected, "colors")
+            object.__setattr__(self, "colors", colors)
 
     @classmethod
     def from_arrays(
@@ -78,6 +84,7 @@ class ViewSet:
         pose: Pose = "camera-to-world",
         pixel_center: float = 0.5,
         encoding: Encoding = "planar",
+        colors: ArrayLike | None = None,
     ) -> ViewSet:
         """Return a view set from plain arrays.
 
@@ -85,7 +92,7 @@ class ViewSet:
         pixels; `poses` (N, 4, 4), world from camera with OpenCV axes. What differs is converted:
         `axes` "opengl" (y up, z back; Blender's too), `pose` "world-to-camera", `pixel_center` 0
         where the principal point counts from the first pixel's centre, `encoding` "ray" where depth
-        is distance along the pixel's ray.
+        is distance along the pixel's ray. `colors` (N, H, W, 3) uint8 are of the same pixels.
 
         Raises:
             InputError: other shapes, cameras that cannot be, depth that is not above 0.
@@ -101,7 +108,7 @@ class ViewSet:
         )
         if encoding == "ray" and len(depth) == len(rig):
             depth = np.stack([each / ray_lengths(rig, k) for k, each in enumerate(depth)])
-        return cls(depth, rig)
+        return cls(depth, rig, colors=None if colors is None else np.asarray(colors))
 
     @classmethod
     def from_open3d(
@@ -175,12 +182,13 @@ class ViewSet:
         return replace(
             self,
             depth=self.depth[chosen],
+            colors=None if self.colors is None else self.colors[chosen],
             rig=Rig(rig.intrinsics[chosen], rig.world_from_camera[chosen], rig.width, rig.height),
         )
 
     def transformed(self, new_from_old: Similarity) -> ViewSet:
         """Return the same views of a scene that was moved, turned and scaled: depth scales
-        along.
+        along, colours stay.
         """
         scale = new_from_old.scale
         return replace(
