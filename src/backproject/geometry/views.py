@@ -145,7 +145,8 @@ class ViewSet:
     @classmethod
     def load(cls, path: str | PathLike[str]) -> ViewSet:
         """Return the views of any source that can be read, each by its own conventions: a capture
-        folder, or what docs/formats.md lists. See `io.sources.registry`.
+        folder, or what docs/formats.md lists. See `io.sources.registry`. Its colour images, if
+        there are, come along.
         """
         from backproject.io.sources.registry import read_views
 
@@ -154,7 +155,9 @@ class ViewSet:
     def save(
         self, path: str | PathLike[str], *, depth_format: Literal["npy", "png", "exr"] = "npy"
     ) -> None:
-        """Write a capture folder, depth as float `.npy`, 16-bit PNG or EXR; see `io.captures`."""
+        """Write a capture folder, depth as float `.npy`, 16-bit PNG or EXR, and colours, if there
+        are, as PNG; see `io.captures`.
+        """
         from backproject.io.captures import write_capture
 
         write_capture(self, path, depth_format=depth_format)
