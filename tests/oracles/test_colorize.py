@@ -246,3 +246,21 @@ def test_a_wire_that_shows_nothing_but_edges_has_its_own_colour():
     wire = bp.Mesh(box().vertices * (0.8, width, width), box().faces)
     views = painted(bp.render(wire, RIG), lambda points: np.full(points.shape, 200.0))
     assert (bp.colorize(wire, views).colors == 200).all()
+
+
+def test_rendered_colours_are_those_of_the_places_that_are_seen():
+    mesh = sphere(RADIUS, splits=5)
+    views = bp.render(replace(mesh, colors=np.rint(waves(mesh.vertices)).astype(np.uint8)), RIG)
+    wanted = painted(views, waves).colors.astype(int)
+    hit = views.silhouettes
+    # Rounding at the vertices, and after; between them waves bend by 900 a unit squared, over an
+    # edge of a 40th of the radius at most.
+    assert np.abs(views.colors[hit] - wanted[hit]).max() <= 1.5 + 900 * (RADIUS / 20) ** 2 / 8
+    assert (views.colors[~hit] == 0).all()
+
+
+def test_a_coloured_shape_comes_back_with_its_colours():
+    mesh = sphere(RADIUS, splits=5)
+    mesh = replace(mesh, colors=np.rint(waves(mesh.vertices)).astype(np.uint8))
+    result = bp.roundtrip(mesh, bp.Rig.dodecahedron(size=64), resolution=64)
+    assert off(result.reconstruction, waves).max() < 1.5 * CLOSE  # 64 pixels instead of 96

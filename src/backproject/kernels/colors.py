@@ -47,7 +47,7 @@ def color_vertices(
     found, trust,
 ):  # fmt: skip
     """Fill `found` (V, 3) with the colours, from 0 to 255, that the views show of `vertices`, and
-    `trust` (V,) with how well one sees them: from 0, nobody, by `EDGE_TRUST`, edges only, to 1.
+    `trust` (V,) with how well they see them: from 0, nobody, by `EDGE_TRUST`, edges only, to 1.
 
     normals           (V, 3) float64, unit and outward, or 0 where unknown: seen by nobody
     depth             (N, H, W) float32: planar z
@@ -58,25 +58,33 @@ def color_vertices(
 
     A view shows the vertex in as many pixels as a unit of its surface covers there, times how sure
     they are. The mean is weighted by the squares of what those exceed `RIVAL` times the most by: so
-    no weight jumps where another view becomes the best.
+    no weight jumps where another view becomes the best. Views are asked from the most covered
+    pixels down, until the next can no longer count.
     """
     count = len(depth)
-    share, shown = np.empty(count), np.empty((count, 3))
+    covered, share, sure = np.empty(count), np.empty(count), np.empty(count)
+    shown = np.empty((count, 3))
     for v in range(start, stop):
-        most = 0.0
-        trust[v] = 0.0
         for k in range(count):
-            covered, sure = look(
+            covered[k] = cover(vertices[v], normals[v], intrinsics[k], camera_from_world[k])
+            share[k] = 0.0
+        most = 0.0
+        while True:
+            k = int(np.argmax(covered))
+            if covered[k] <= RIVAL * most:
+                break
+            sure[k] = look(
                 vertices[v], normals[v], depth[k], colors[k], edge[k], intrinsics[k],
                 camera_from_world[k], slack, shown[k],
             )  # fmt: skip
-            share[k] = covered * sure
+            share[k] = covered[k] * sure[k]
             most = max(most, share[k])
-            trust[v] = max(trust[v], sure)
+            covered[k] = 0.0
         total = 0.0
-        found[v] = 0.0
+        found[v], trust[v] = 0.0, 0.0
         for k in range(count):
             if share[k] > RIVAL * most:
+                trust[v] = max(trust[v], sure[k])
                 weight = (share[k] / most - RIVAL) ** 2
                 total += weight
                 for c in range(3):
@@ -86,31 +94,46 @@ def color_vertices(
                 found[v, c] /= total
 
 
+@njit(cache=True, nogil=True, error_model="numpy", inline="always")
+def in_camera(point, pose, moved):
+    """Return a point, or a direction if not `moved` (1 or 0), in the camera's frame."""
+    return (
+        pose[0, 0] * point[0] + pose[0, 1] * point[1] + pose[0, 2] * point[2] + moved * pose[0, 3],
+        pose[1, 0] * point[0] + pose[1, 1] * point[1] + pose[1, 2] * point[2] + moved * pose[1, 3],
+        pose[2, 0] * point[0] + pose[2, 1] * point[1] + pose[2, 2] * point[2] + moved * pose[2, 3],
+    )
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def cover(vertex, normal, intrinsics, pose):
+    """Return how many pixels a unit of the surface at a vertex covers in a view; 0 where it faces
+    away, or nearly.
+    """
+    x, y, z = in_camera(vertex, pose, 1.0)
+    nx, ny, nz = in_camera(normal, pose, 0.0)
+    toward = -(nx * x + ny * y + nz * z)  # how far the camera stands before the tangent plane
+    if z <= 0.0 or not toward > GRAZING * np.sqrt(x * x + y * y + z * z):
+        return 0.0
+    return intrinsics[0, 0] * intrinsics[1, 1] * toward / (z * z * z)
+
+
 @njit(cache=True, nogil=True, error_model="numpy")
 def look(vertex, normal, depth, colors, edge, intrinsics, pose, slack, shown):
-    """Return how many pixels a unit of the surface covers at a vertex in a view, and how sure it is
-    that they show it, from 0 to 1; and fill `shown` (3,) with the colour there.
+    """Return how sure it is that a view shows a vertex that faces it, from 0 to 1, and fill `shown`
+    (3,) with the colour there.
 
     Bilinear over those of the four pixel centres around the projection whose points lie on the
     vertex's tangent plane: a surface before it, and one behind it, give none of their colour.
     """
     height, width = depth.shape
-    x = pose[0, 0] * vertex[0] + pose[0, 1] * vertex[1] + pose[0, 2] * vertex[2] + pose[0, 3]
-    y = pose[1, 0] * vertex[0] + pose[1, 1] * vertex[1] + pose[1, 2] * vertex[2] + pose[1, 3]
-    z = pose[2, 0] * vertex[0] + pose[2, 1] * vertex[1] + pose[2, 2] * vertex[2] + pose[2, 3]
-    if z <= 0.0:
-        return 0.0, 0.0
-    nx = pose[0, 0] * normal[0] + pose[0, 1] * normal[1] + pose[0, 2] * normal[2]
-    ny = pose[1, 0] * normal[0] + pose[1, 1] * normal[1] + pose[1, 2] * normal[2]
-    nz = pose[2, 0] * normal[0] + pose[2, 1] * normal[1] + pose[2, 2] * normal[2]
-    toward = -(nx * x + ny * y + nz * z)  # how far the camera stands before the tangent plane
-    if not toward > GRAZING * np.sqrt(x * x + y * y + z * z):
-        return 0.0, 0.0
+    x, y, z = in_camera(vertex, pose, 1.0)
+    nx, ny, nz = in_camera(normal, pose, 0.0)
+    toward = -(nx * x + ny * y + nz * z)
     fx, fy = intrinsics[0, 0], intrinsics[1, 1]
     u = fx * x / z + intrinsics[0, 2]
     v = fy * y / z + intrinsics[1, 2]
     if not (0.0 <= u <= width and 0.0 <= v <= height):
-        return 0.0, 0.0
+        return 0.0
     near = SURFACE * z / min(fx, fy)
     left, top = int(np.floor(u - 0.5)), int(np.floor(v - 0.5))
     total = 0.0
@@ -128,8 +151,7 @@ def look(vertex, normal, depth, colors, edge, intrinsics, pose, slack, shown):
             total += weight
             for c in range(3):
                 shown[c] += weight * colors[i, j, c]
-    if not total > 0.0:
-        return 0.0, 0.0
-    for c in range(3):
-        shown[c] /= total
-    return fx * fy * toward / (z * z * z), total
+    if total > 0.0:
+        for c in range(3):
+            shown[c] /= total
+    return total
