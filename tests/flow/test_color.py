@@ -1,10 +1,8 @@
 """From images to a coloured cloud and mesh, by the commands."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
-from shapes import rays, sphere_views
+from shapes import painted, sphere_views
 
 import backproject as bp
 from backproject.cli.main import main
@@ -23,13 +21,9 @@ def halves(points):
 
 @pytest.fixture(scope="module")
 def capture(tmp_path_factory):
-    views = sphere_views(RADIUS, RIG)
-    colors = np.zeros((*views.depth.shape, 3), np.uint8)
-    for k, (origin, direction) in enumerate(rays(RIG)):
-        hit = np.isfinite(views.depth[k])
-        colors[k][hit] = halves(origin + direction[hit] * views.depth[k][hit, None])
+    views = painted(sphere_views(RADIUS, RIG), halves)
     folder = tmp_path_factory.mktemp("color") / "capture"
-    replace(views, colors=colors).save(folder)
+    views.save(folder)
     return folder
 
 

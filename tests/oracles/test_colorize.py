@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from shapes import box, joined, rays, rectangle, sphere, sphere_views
+from shapes import box, joined, painted, rectangle, sphere, sphere_views
 
 import backproject as bp
 from backproject.coloring.diffuse import diffuse
@@ -12,17 +12,7 @@ from backproject.geometry.transform import Similarity
 
 RED, GREEN, BLUE = (255, 0, 0), (0, 255, 0), (0, 0, 255)
 NOTHING = (255, 0, 255)
-"""The colour of pixels that see nothing: it must show up nowhere."""
-
-
-def painted(views, color_of):
-    """The views with the colours that `color_of` gives points of the world."""
-    colors = np.empty((*views.depth.shape, 3), np.uint8)
-    for k, (origin, direction) in enumerate(rays(views.rig)):
-        hit = np.isfinite(views.depth[k])
-        points = origin + direction[hit] * views.depth[k][hit, None]
-        colors[k], colors[k][hit] = NOTHING, np.rint(color_of(points))
-    return replace(views, colors=colors)
+"""The colour that `painted` gives pixels that see nothing: it must show up nowhere."""
 
 
 def waves(points):
