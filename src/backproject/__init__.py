@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from backproject.checking.diagnosis import check as check
     from backproject.cloud.unproject import backproject as backproject
+    from backproject.coloring.colorize import colorize as colorize
     from backproject.errors import BackprojectError as BackprojectError
     from backproject.errors import ContradictionWarning as ContradictionWarning
     from backproject.errors import FileMissingError as FileMissingError
@@ -56,6 +57,7 @@ _HOME = {
     "ViewSet": "geometry.views",
     "backproject": "cloud.unproject",
     "check": "checking.diagnosis",
+    "colorize": "coloring.colorize",
     "compare": "metrics.compare",
     "fuse": "fusion.fuse",
     "normalize": "geometry.mesh",

@@ -12,8 +12,8 @@ import backproject as bp
 PUBLIC = [
     "BackprojectError", "Camera", "ContradictionWarning", "FileMissingError", "FormatError",
     "InputError", "Mesh", "NormalizedMesh", "OutputError", "PointCloud", "ReconstructionError",
-    "Rig", "Scores", "Similarity", "ViewSet", "backproject", "check", "compare", "fuse",
-    "normalize", "render", "roundtrip", "simplify",
+    "Rig", "Scores", "Similarity", "ViewSet", "backproject", "check", "colorize",
+    "compare", "fuse", "normalize", "render", "roundtrip", "simplify",
 ]  # fmt: skip
 SOURCE = Path(bp.__file__).parent
 

@@ -126,9 +126,9 @@ def test_masks_are_background_where_false_and_other_arrays_are_told(tmp_path):
     views = replace(views, depth=np.where(np.isfinite(views.depth), views.depth, np.inf))
     solid = np.where(np.isinf(views.depth), 7, views.depth)
     masks = np.isfinite(views.depth)
-    again = read_views(saved(tmp_path / "a.npz", views, depth=solid, mask=masks, rgb=np.ones(3)))
+    again = read_views(saved(tmp_path / "a.npz", views, depth=solid, mask=masks, more=np.ones(3)))
     assert_same(again, views)
-    assert ("passed over", "rgb") in [(each.about, each.taken) for each in again.assumptions]
+    assert ("passed over", "more") in [(each.about, each.taken) for each in again.assumptions]
 
 
 def test_zero_is_not_measured_in_arrays_of_others(tmp_path):

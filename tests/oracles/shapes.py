@@ -1,5 +1,7 @@
 """Small shapes and their depth maps from geometry alone, to hold results against."""
 
+from dataclasses import replace
+
 import numpy as np
 
 import backproject as bp
@@ -94,3 +96,15 @@ def sphere_views(radius, rig):
         root = b**2 - a * ((origin**2).sum(axis=-1) - radius**2)
         depth.append(np.where(root > 0, (-b - np.sqrt(np.maximum(root, 0))) / a, np.inf))
     return bp.ViewSet(np.stack(depth), rig)
+
+
+def painted(views, color_of, nothing=(255, 0, 255)):
+    """Return the views with the colours that `color_of` gives points of the world."""
+    colors = np.empty((*views.depth.shape, 3), np.uint8)
+    row, column = np.indices(views.depth.shape[1:])
+    centres = np.stack([column, row], axis=-1) + 0.5
+    for k, (camera, depth) in enumerate(zip(views.rig, views.depth, strict=True)):
+        hit = np.isfinite(depth)
+        seen = camera.unproject(centres[hit], depth[hit])
+        colors[k], colors[k][hit] = nothing, np.rint(color_of(seen))
+    return replace(views, colors=colors)

@@ -8,7 +8,7 @@ views stop contradicting each other is taken; the numbers and the poses are then
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -115,7 +115,7 @@ def check(views: ViewSet, *, threads: int = 0, progress: Progress = silent) -> D
         )
     # a hundred unknowns are too few to share: waiting threads of a BLAS take forty times as long
     with parallel.at_most(threads), threadpool_limits(1, user_api="blas"):
-        return _checked(views, progress)
+        return _checked(replace(views, colors=None), progress)  # colours would be turned along
 
 
 def _checked(views: ViewSet, progress: Progress) -> Diagnosis:

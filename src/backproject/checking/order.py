@@ -84,7 +84,9 @@ class Order:
 
 def reordered(views: ViewSet, cameras: Label) -> ViewSet:
     """Return views with image k at camera `cameras[k]`."""
-    return replace(views, depth=views.depth[np.argsort(cameras)])
+    images = np.argsort(cameras)
+    colors = None if views.colors is None else views.colors[images]
+    return replace(views, depth=views.depth[images], colors=colors)
 
 
 def named_orders(count: int) -> dict[str, Label]:

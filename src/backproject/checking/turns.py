@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -67,8 +68,8 @@ class Turns:
 
 def turned_back(views: ViewSet, labels: Label) -> ViewSet:
     """Return views whose images were turned by `TURNS[labels]`, (N,), as they were before."""
-    depth = [_back(image, label) for image, label in zip(views.depth, labels.tolist(), strict=True)]
-    return replace(views, depth=np.stack(depth))
+    colors = None if views.colors is None else _all_back(views.colors, labels)
+    return replace(views, depth=_all_back(views.depth, labels), colors=colors)
 
 
 def turned(views: ViewSet, labels: Label) -> ViewSet:
@@ -131,7 +132,11 @@ def find_turns(views: ViewSet, probe: Probe | None = None, *, progress: Progress
     )
 
 
-def _back(image: NDArray[np.float32], label: int) -> NDArray[np.float32]:
+def _all_back(images: NDArray[Any], labels: Label) -> NDArray[Any]:
+    return np.stack([_back(*each) for each in zip(images, labels.tolist(), strict=True)])
+
+
+def _back(image: NDArray[Any], label: int) -> NDArray[Any]:
     upright = np.rot90(image, -(label % 4))
     return np.fliplr(upright) if label >= 4 else upright
 

@@ -6,7 +6,7 @@ tyro makes the command line from these records; their docstrings are its help.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib import resources
 from pathlib import Path
 from typing import Annotated
@@ -235,7 +235,7 @@ class Cloud(Common):
     capture: CaptureIn
     """A capture folder, or anything that `backproject formats` lists."""
     out: Out
-    """The cloud: .ply with normals and the view each point came from."""
+    """The cloud: .ply with normals, the view each point came from, and colours if there are."""
     consistent: bool = False
     """Keep only the points that the other views confirm."""
     mask_threshold: float = MASK_THRESHOLD
@@ -276,7 +276,7 @@ class Cloud(Common):
 
 @dataclass(frozen=True, kw_only=True)
 class Fuse(Common):
-    """Fuse a capture's depth maps into a mesh."""
+    """Fuse a capture's depth maps into a mesh, with the colours of its images if it has them."""
 
     capture: CaptureIn
     """A capture folder, or anything that `backproject formats` lists."""
@@ -322,6 +322,7 @@ class Fuse(Common):
         report.say(
             f"wrote {self.out}: {len(mesh.vertices):,} vertices, {len(mesh.faces):,} triangles"
             + said_of_support(mesh)
+            + ("" if mesh.colors is None else "; coloured")
         )
 
 
@@ -376,6 +377,11 @@ class Compare(Common):
     """Seed of their places."""
     reading: OmitArgPrefixes[Asked] = field(default_factory=Asked)
 
+    @property
+    def _cameras(self) -> Asked:
+        """What was said of the source, of which colours are not needed."""
+        return replace(self.reading, without_color=True, color_folder=None)
+
     def check(self) -> None:
         """Check the numbers and the place of the scores."""
         super().check()
@@ -394,7 +400,7 @@ class Compare(Common):
             scores = compare(
                 load_mesh(self.reconstruction),
                 load_mesh(self.truth),
-                views=load_views(self.capture, self.reading) if self.capture else None,
+                views=load_views(self.capture, self._cameras) if self.capture else None,
                 samples=self.samples,
                 seed=self.seed,
                 threads=self.threads,

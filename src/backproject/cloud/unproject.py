@@ -24,13 +24,17 @@ def backproject(
 
     A point lies on the ray through its pixel's centre (the original recipe took the upper-left
     corner). Its normal is unit, turned to its camera, and nan where no neighbouring pixel lies on
-    the same surface. With `consistent`, only the points that the other views confirm; `masks` and
-    `mask_threshold` are theirs, see `cloud.consistency.consistent_points`.
+    the same surface. It has the colour of its pixel, if the views have colours. With `consistent`,
+    only the points that the other views confirm; `masks` and `mask_threshold` are theirs, see
+    `cloud.consistency.consistent_points`.
     """
     depth, rig = views.depth, views.rig
     ends = np.cumsum(np.count_nonzero(np.isfinite(depth), axis=2).ravel())
     count = int(ends[-1])
-    cloud = PointCloud(np.empty((count, 3)), np.empty((count, 3)), np.empty(count, np.int32))
+    colors = None if views.colors is None else views.colors[np.isfinite(depth)]
+    cloud = PointCloud(
+        np.empty((count, 3)), np.empty((count, 3)), np.empty(count, np.int32), colors
+    )
     parallel.run(
         unproject_rows,
         len(ends),

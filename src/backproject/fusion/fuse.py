@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Literal, get_args
 
+from backproject.coloring.colorize import colorize
 from backproject.errors import InputError
 from backproject.fusion.closing import close
 from backproject.fusion.evidence import observe
@@ -30,7 +31,8 @@ def fuse(
     `surface` is "solid", a closed 2-manifold, or "seen", the part of it that some view saw, open
     elsewhere. `mesh.support` tells how many views saw each vertex; where it is 0, the solid is only
     inferred. `noise` is the standard deviation of depth in scene units; by default it is estimated
-    from how far the views disagree.
+    from how far the views disagree. Views with colours give the mesh its `colors`, see
+    `coloring.colorize`.
 
     `resolution` is the number of voxels along the diameter of the scene. What any view sees through
     is outside; what no view sees is inside, unless it takes more unsupported surface to close it
@@ -56,4 +58,7 @@ def fuse(
     make_well_composed(solid, threads=threads)
     progress("closing what nobody saw", 1.0)
     mesh = extract(solid, samples, evidence, threads=threads, progress=progress)
-    return seen_part(mesh) if surface == "seen" else mesh
+    mesh = seen_part(mesh) if surface == "seen" else mesh
+    if views.colors is None:
+        return mesh
+    return colorize(mesh, views, threads=threads, progress=progress)

@@ -89,7 +89,8 @@ def seen_part(mesh: Mesh) -> Mesh:
     used = np.zeros(len(mesh.vertices), bool)
     used[faces] = True
     renumbered = np.cumsum(used, dtype=np.int32) - 1
-    return Mesh(mesh.vertices[used], renumbered[faces], mesh.support[used])
+    colors = None if mesh.colors is None else mesh.colors[used]
+    return Mesh(mesh.vertices[used], renumbered[faces], mesh.support[used], colors)
 
 
 def _net(

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backproject.errors import InputError
+from backproject.geometry.colors import Colors, as_bytes, checked_colors
 from backproject.geometry.transform import Similarity
 
 
@@ -19,12 +20,14 @@ class Mesh:
     """Triangles over shared vertices, counter-clockwise seen from outside.
 
     `vertices` (V, 3) float64 in scene units; `faces` (F, 3) int32 indices into them; `support` (V,)
-    int32, of a fused mesh: how many views saw the surface there, 0 where it is only inferred.
+    int32, of a fused mesh: how many views saw the surface there, 0 where it is only inferred;
+    `colors` (V, 3) uint8, red, green and blue of each vertex, or None.
     """
 
     vertices: NDArray[np.float64]
     faces: NDArray[np.int32]
     support: NDArray[np.int32] | None = None
+    colors: Colors | None = None
 
     def __post_init__(self) -> None:
         vertices = np.ascontiguousarray(self.vertices, np.float64)
@@ -54,6 +57,9 @@ class Mesh:
                     f"mesh support: got shape {support.shape}, expected ({len(vertices)},)"
                 )
             object.__setattr__(self, "support", support)
+        if self.colors is not None:
+            colors = checked_colors(self.colors, (len(vertices),), "mesh colors")
+            object.__setattr__(self, "colors", colors)
 
     @classmethod
     def load(cls, path: str | PathLike[str]) -> Mesh:
@@ -72,7 +78,8 @@ class Mesh:
 
     @classmethod
     def from_trimesh(cls, mesh: Any) -> Mesh:
-        """Return the mesh of a `trimesh.Trimesh`, or all of a `trimesh.Scene` in its world.
+        """Return the mesh of a `trimesh.Trimesh`, or all of a `trimesh.Scene` in its world, with
+        colours if its vertices have them.
 
         Raises:
             InputError: another type, or a mesh that cannot be.
@@ -87,11 +94,12 @@ class Mesh:
             np.array(mesh.vertices, np.float64),
             np.array(mesh.faces),
             None if support is None else np.array(support, np.int32),
+            vertex_colors(mesh),
         )
 
     def to_trimesh(self) -> Any:
-        """Return a `trimesh.Trimesh` with the same vertices and faces, in their order; `support`
-        becomes a vertex attribute.
+        """Return a `trimesh.Trimesh` with the same vertices and faces, in their order, and colours;
+        `support` becomes a vertex attribute.
         """
         import trimesh
 
@@ -99,12 +107,17 @@ class Mesh:
         if self.support is not None:
             attributes["support"] = self.support.astype(np.uint32)  # GLB holds no int32
         return trimesh.Trimesh(
-            self.vertices.copy(), self.faces.copy(), vertex_attributes=attributes, process=False
+            self.vertices.copy(),
+            self.faces.copy(),
+            vertex_attributes=attributes,
+            vertex_colors=self.colors,
+            process=False,
         )
 
     @classmethod
     def from_open3d(cls, mesh: Any) -> Mesh:
-        """Return the mesh of an `open3d.geometry.TriangleMesh`, or of Open3D's tensor one.
+        """Return the mesh of an `open3d.geometry.TriangleMesh`, or of Open3D's tensor one, with
+        colours if its vertices have them.
 
         Raises:
             InputError: another type, or a mesh that cannot be.
@@ -115,18 +128,22 @@ class Mesh:
         if not hasattr(mesh, "triangles") or not hasattr(mesh, "vertices"):
             raise InputError(f"mesh: got {type(mesh).__name__}, expected an Open3D TriangleMesh")
         faces = np.array(mesh.triangles, np.int32).reshape(-1, 3)
-        return cls(np.array(mesh.vertices, np.float64).reshape(-1, 3), faces)
+        colors = as_bytes(255 * np.asarray(mesh.vertex_colors)) if mesh.vertex_colors else None
+        return cls(np.array(mesh.vertices, np.float64).reshape(-1, 3), faces, colors=colors)
 
     def to_open3d(self) -> Any:
         """Return an `open3d.geometry.TriangleMesh` with the same vertices and faces, in their
-        order; `support` is lost, which it cannot hold.
+        order, and colours; `support` is lost, which it cannot hold.
         """
         import open3d
 
-        return open3d.geometry.TriangleMesh(
+        mesh = open3d.geometry.TriangleMesh(
             open3d.utility.Vector3dVector(self.vertices),
             open3d.utility.Vector3iVector(self.faces),
         )
+        if self.colors is not None:
+            mesh.vertex_colors = open3d.utility.Vector3dVector(self.colors / 255)
+        return mesh
 
     @property
     def triangles(self) -> NDArray[np.float64]:
@@ -192,7 +209,17 @@ class Mesh:
 
     def transformed(self, new_from_old: Similarity) -> Mesh:
         """Return the mesh in another frame."""
-        return Mesh(new_from_old.apply(self.vertices), self.faces, self.support)
+        return Mesh(new_from_old.apply(self.vertices), self.faces, self.support, self.colors)
+
+
+def vertex_colors(mesh: Any) -> Colors | None:
+    """Return the colours (V, 3) that the vertices of a `trimesh.Trimesh` have, without alpha, or
+    None: also where it has a texture, or colours of faces.
+    """
+    visual: Any = getattr(mesh, "visual", None)
+    if getattr(visual, "kind", None) != "vertex":
+        return None
+    return np.array(visual.vertex_colors[:, :3], np.uint8)
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from backproject.errors import InputError
+from backproject.geometry.colors import Colors, checked_colors
 from backproject.geometry.conventions import (
     Axes,
     Encoding,
@@ -42,13 +43,15 @@ class ViewSet:
     finite (above 0) is a surface with free space before it, `inf` a ray known to hit nothing, `nan`
     not measured. `step` is the difference between neighbouring levels of depth, in scene units, if
     it was stored as integers, else 0: the surface lies within half of it. `assumptions` tell how a
-    file's numbers were understood.
+    file's numbers were understood. `colors` (N, H, W, 3) uint8, red, green and blue of the same
+    pixels, or None.
     """
 
     depth: NDArray[np.float32]
     rig: Rig
     step: float = 0.0
     assumptions: tuple[Assumption, ...] = ()
+    colors: Colors | None = None
 
     def __post_init__(self) -> None:
         if not 0 <= self.step < np.inf:
@@ -66,6 +69,9 @@ class ViewSet:
                 " inf where a ray hits nothing, nan where nothing was measured"
             )
         object.__setattr__(self, "depth", depth)
+        if self.colors is not None:
+            colors = checked_colors(self.colors, expected, "colors")
+            object.__setattr__(self, "colors", colors)
 
     @classmethod
     def from_arrays(
@@ -79,6 +85,7 @@ class ViewSet:
         pixel_center: float = 0.5,
         encoding: Encoding = "planar",
         orthographic: ArrayLike = False,
+        colors: ArrayLike | None = None,
     ) -> ViewSet:
         """Return a view set from plain arrays.
 
@@ -88,6 +95,7 @@ class ViewSet:
         where the principal point counts from the first pixel's centre, `encoding` "ray" where depth
         is distance along the pixel's ray. Views that are `orthographic`, all or (N,) of them, have
         focal lengths in pixels a scene unit: the image's height in pixels over that in the scene.
+        `colors` (N, H, W, 3) uint8 are of the same pixels.
 
         Raises:
             InputError: other shapes, cameras that cannot be, depth that is not above 0.
@@ -110,7 +118,7 @@ class ViewSet:
         )
         if encoding == "ray" and len(depth) == len(rig):
             depth = np.stack([each / ray_lengths(rig, k) for k, each in enumerate(depth)])
-        return cls(depth, rig)
+        return cls(depth, rig, colors=None if colors is None else np.asarray(colors))
 
     @classmethod
     def from_open3d(
@@ -147,7 +155,8 @@ class ViewSet:
     @classmethod
     def load(cls, path: str | PathLike[str]) -> ViewSet:
         """Return the views of any source that can be read, each by its own conventions: a capture
-        folder, or what docs/formats.md lists. See `io.sources.registry`.
+        folder, or what docs/formats.md lists. See `io.sources.registry`. Its colour images, if
+        there are, come along.
         """
         from backproject.io.sources.registry import read_views
 
@@ -156,7 +165,9 @@ class ViewSet:
     def save(
         self, path: str | PathLike[str], *, depth_format: Literal["npy", "png", "exr"] = "npy"
     ) -> None:
-        """Write a capture folder, depth as float `.npy`, 16-bit PNG or EXR; see `io.captures`."""
+        """Write a capture folder, depth as float `.npy`, 16-bit PNG or EXR, and colours, if there
+        are, as PNG; see `io.captures`.
+        """
         from backproject.io.captures import write_capture
 
         write_capture(self, path, depth_format=depth_format)
@@ -180,11 +191,16 @@ class ViewSet:
             raise InputError(f"views: got {views!r} of {len(self)} views: {error}") from None
         if chosen.ndim != 1 or len(chosen) == 0:
             raise InputError(f"views: got {views!r}, expected at least one view in a flat list")
-        return replace(self, depth=self.depth[chosen], rig=self.rig.subset(chosen))
+        return replace(
+            self,
+            depth=self.depth[chosen],
+            colors=None if self.colors is None else self.colors[chosen],
+            rig=self.rig.subset(chosen),
+        )
 
     def transformed(self, new_from_old: Similarity) -> ViewSet:
         """Return the same views of a scene that was moved, turned and scaled: depth scales
-        along.
+        along, colours stay.
         """
         scale = new_from_old.scale
         return replace(

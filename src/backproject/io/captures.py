@@ -3,6 +3,7 @@
     capture/
       transforms.json   cameras, and which file holds which view's depth
       depth/000.npy     planar z, rows from the top
+      color/000.png     colours of the same pixels, if there are; `file_path` names them
 
 What differs from this package's own conventions is converted here and nowhere else:
 `transform_matrix` is `world_from_camera` with OpenGL's camera axes (x right, y up, z back), and
@@ -32,6 +33,7 @@ from backproject.errors import BackprojectError, FileMissingError, FormatError, 
 from backproject.geometry.rig import Rig
 from backproject.geometry.views import Assumption, ViewSet
 from backproject.io.atomic import atomic_folder
+from backproject.io.color_images import write_color_image
 from backproject.io.depth_images import (
     DEPTH_FORMATS,
     WRITABLE_FORMATS,
@@ -41,10 +43,12 @@ from backproject.io.depth_images import (
     read_stored,
     write_depth_image,
 )
+from backproject.io.sources.colors import colors_of, is_inside, with_suffix
 from backproject.io.sources.source import FLIP, Asked, Cameras, Found, views_of
 
 CAMERAS_FILE = "transforms.json"
 _DEPTH_FOLDER = "depth"
+_COLOR_FOLDER = "color"
 _OWN_KEY = "backproject"
 _PINHOLES = ("OPENCV", "PINHOLE", "SIMPLE_PINHOLE")
 _ORTHOGRAPHIC = "ORTHOPHOTO"
@@ -85,6 +89,13 @@ def find_capture(path: Path, asked: Asked) -> Found:
         _check_depth(file, each, shape, cameras_file)
     if len(set(scales)) > 1:  # one code for all: the others' numbers are brought to the first's
         stored = [each * (scale / scales[0]) for each, scale in zip(stored, scales, strict=True)]
+    colors, told = colors_of(
+        color_files(frames, cameras_file.parent),
+        files,
+        stored,
+        asked,
+        "`file_path` names the images",
+    )
     try:
         code = DepthCode(scales[0], own.get("empty"), own.get("not_measured", 0))
     except InputError as error:
@@ -103,7 +114,8 @@ def find_capture(path: Path, asked: Asked) -> Found:
         axes="opengl",
         orthographic=_orthographic(frames),
         because="as written by this program" if own else _CONVENTION,
-        assumptions=_told_of_intrinsics(frames[0], sized[0]),
+        assumptions=[*_told_of_intrinsics(frames[0], sized[0]), *told],
+        colors=colors,
         stored_step=own["step"] / code.scale if own.get("step") is not None else None,
         history=own.get("assumptions"),
     )
@@ -128,6 +140,22 @@ def find_cameras(path: Path, asked: Asked, shape: tuple[int, int]) -> Cameras:
         because=_CONVENTION,
         assumptions=_told_of_intrinsics(frames[0], sized[0]),
     )
+
+
+def color_files(frames: Sequence[Mapping[str, Any]], folder: Path) -> list[Path]:
+    """Return the images that `file_path` of each frame names, inside the folder; none if one of
+    them names none, or leads out of it.
+    """
+    names = [frame.get("file_path") for frame in frames]
+    files = [folder / name for name in names if isinstance(name, str) and Path(name).name]
+    inside = len(files) == len(names) and all(is_inside(file, folder) for file in files)
+    return [with_suffix(file) for file in files] if inside else []
+
+
+def named_colors(path: Path) -> list[Path]:
+    """Return the colour images that a transforms.json names, see `color_files`."""
+    file = _cameras_file(path)
+    return color_files(_read_frames(file)[0], file.parent)
 
 
 def is_capture(path: Path) -> bool:
@@ -156,8 +184,9 @@ def write_capture(
 ) -> None:
     """Write a capture folder, whole or not at all, in place of an earlier one of ours if any.
 
-    Cameras come back exactly, and depth exactly from `npy` and `exr`. `png` rounds depth to a
-    65534th of the farthest (`DepthCode.for_integers`); inf and nan are kept by all three.
+    Cameras and colours come back exactly, and depth exactly from `npy` and `exr`. `png` rounds
+    depth to a 65534th of the farthest (`DepthCode.for_integers`); inf and nan are kept by all
+    three.
 
     Raises:
         InputError: an unknown format.
@@ -172,12 +201,18 @@ def write_capture(
     # Rounding once more widens the interval in which the surface lies by its error to both sides.
     step = views.step + (0 if format.holds_floats else 2 * _rounding_error(views.depth, code))
     digits = max(3, len(str(len(views) - 1)))
-    names = [f"{_DEPTH_FOLDER}/{k:0{digits}d}.{depth_format}" for k in range(len(views))]
+    numbers = [f"{k:0{digits}d}" for k in range(len(views))]
+    names = [f"{_DEPTH_FOLDER}/{number}.{depth_format}" for number in numbers]
     with atomic_folder(path, replaceable=is_own_capture) as folder:
         (folder / _DEPTH_FOLDER).mkdir()
         for name, depth in zip(names, views.depth, strict=True):
             write_depth_image(depth, folder / name, code)
         content = _to_json(views.rig, names, code, _own_record(code, step, views.assumptions))
+        if views.colors is not None:
+            (folder / _COLOR_FOLDER).mkdir()
+            for frame, number, colors in zip(content["frames"], numbers, views.colors, strict=True):
+                frame["file_path"] = f"{_COLOR_FOLDER}/{number}.png"
+                write_color_image(colors, folder / frame["file_path"])
         text = json.dumps(content, indent=2, allow_nan=False)
         (folder / CAMERAS_FILE).write_text(text + "\n", "utf-8")
 
@@ -188,7 +223,8 @@ def is_own_capture(folder: Path) -> bool:
         frames, meta = _read_frames(folder / CAMERAS_FILE)
     except BackprojectError:
         return False
-    ours = {CAMERAS_FILE, _DEPTH_FOLDER, *(str(frame.get("depth_file_path")) for frame in frames)}
+    images = (frame.get(key) for frame in frames for key in ("depth_file_path", "file_path"))
+    ours = {CAMERAS_FILE, _DEPTH_FOLDER, _COLOR_FOLDER, *map(str, images)}
     there = {entry.relative_to(folder).as_posix() for entry in folder.rglob("*")}
     return _OWN_KEY in meta and there <= ours
 
@@ -476,12 +512,7 @@ def _depth_file(frame: Mapping[str, Any], k: int, file: Path, asked: Asked) -> P
 
 
 def _check_inside(name: str, k: int, file: Path, asked: Asked) -> None:
-    folder = file.parent.resolve()
-    try:
-        inside = (folder / name).resolve().is_relative_to(folder)
-    except (OSError, ValueError, RuntimeError):
-        inside = False
-    if not inside and not asked.allow_outside:
+    if not is_inside(file.parent / name, file.parent) and not asked.allow_outside:
         raise FormatError(
             f"{file}: frame {k} names {name[:100]!r}, which leaves the capture folder;"
             " expected a path inside it (--allow-outside follows it all the same)"

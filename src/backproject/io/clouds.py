@@ -1,4 +1,4 @@
-"""Point cloud files: PLY with normals and the view that saw each point."""
+"""Point cloud files: PLY with normals, the view that saw each point, and colours."""
 
 from __future__ import annotations
 
@@ -11,13 +11,14 @@ from numpy.typing import NDArray
 from backproject.errors import FileMissingError, FormatError
 from backproject.geometry.cloud import UNKNOWN_VIEW, PointCloud
 from backproject.io.atomic import atomic_file
-from backproject.io.ply import columns_of, read_ply, write_ply
+from backproject.io.ply import color_columns, colors_of, columns_of, read_ply, write_ply
 
 
 def read_cloud(path: str | PathLike[str]) -> PointCloud:
     """Return the cloud of a .ply file.
 
-    Normals are nan where the file has none, `view_index` is -1 where it does not say.
+    Normals are nan where the file has none, `view_index` is -1 where it does not say, `colors` are
+    None where it has none.
 
     Raises:
         FileMissingError: no such file.
@@ -42,7 +43,8 @@ def read_cloud(path: str | PathLike[str]) -> PointCloud:
     normals = columns_of(vertex, ("nx", "ny", "nz"))
     if normals is None:
         normals = np.full_like(points, np.nan)
-    return PointCloud(points, normals, _view_index(vertex.get("view_index"), len(points)))
+    view_index = _view_index(vertex.get("view_index"), len(points))
+    return PointCloud(points, normals, view_index, colors_of(vertex))
 
 
 def _view_index(column: object, count: int) -> NDArray[np.int32]:
@@ -54,7 +56,8 @@ def _view_index(column: object, count: int) -> NDArray[np.int32]:
 def write_cloud(cloud: PointCloud, path: str | PathLike[str]) -> None:
     """Write a binary .ply file, whole or not at all.
 
-    Its properties are x y z nx ny nz (double) and view_index (int): reading gives the same numbers.
+    Its properties are x y z nx ny nz (double), view_index (int) and, if there are colours, red
+    green blue (uchar): reading gives the same numbers.
 
     Raises:
         FormatError: another suffix.
@@ -64,8 +67,9 @@ def write_cloud(cloud: PointCloud, path: str | PathLike[str]) -> None:
     path = _as_ply(path)
     names = ("x", "y", "z", "nx", "ny", "nz")
     columns = dict(zip(names, (*cloud.points.T, *cloud.normals.T), strict=True))
+    colors = color_columns(cloud.colors)
     with atomic_file(path) as beside:
-        write_ply(beside, {**columns, "view_index": cloud.view_index})
+        write_ply(beside, {**columns, "view_index": cloud.view_index, **colors})
 
 
 def _as_ply(path: str | PathLike[str]) -> Path:

@@ -84,7 +84,7 @@ def read_with_pillow(path: Path, format: str) -> NDArray[Any]:
         Warning: an image so large that it looks like an attack.
 
     """
-    with _large_images_refused(), Image.open(path, formats=[format]) as image:
+    with large_images_refused(), Image.open(path, formats=[format]) as image:
         check_size(*image.size)
         if image.mode in ("I", "I;16", "I;16B", "F"):
             return np.array(image)
@@ -102,7 +102,8 @@ def read_with_pillow(path: Path, format: str) -> NDArray[Any]:
 
 
 @contextmanager
-def _large_images_refused() -> Iterator[None]:
+def large_images_refused() -> Iterator[None]:
+    """Let Pillow raise what it would warn of: an image so large that it looks like an attack."""
     with warnings.catch_warnings():
         warnings.simplefilter("error", Image.DecompressionBombWarning)
         yield

@@ -9,7 +9,6 @@ from pathlib import Path
 from types import MappingProxyType
 
 import numpy as np
-from numpy.typing import NDArray
 
 from backproject.errors import FileMissingError, FormatError, InputError
 from backproject.geometry.mesh import Mesh
@@ -17,21 +16,16 @@ from backproject.io.atomic import atomic_file
 from backproject.io.obj import read_obj, write_obj
 from backproject.io.off import read_off, write_off
 from backproject.io.ply import read_ply_mesh, write_ply_mesh
-from backproject.io.polygons import Polygons, triangulate
+from backproject.io.polygons import Surface, triangulate
 from backproject.io.scenes import read_scene, write_scene
-
-_Plain = tuple[NDArray[np.float64], Polygons]
-_Supported = tuple[NDArray[np.float64], Polygons, NDArray[np.int32] | None]
 
 
 @dataclass(frozen=True)
 class MeshFormat:
-    """A mesh format: `read` gives vertices, polygons and, if the format holds it, support as in the
-    file; `write` may be missing.
-    """
+    """A mesh format: `read` gives what is in the file; `write` may be missing."""
 
     name: str
-    read: Callable[[Path], _Plain | _Supported]
+    read: Callable[[Path], Surface]
     write: Callable[[Mesh, Path], None] | None
 
 
@@ -54,7 +48,8 @@ def read_mesh(path: str | PathLike[str]) -> Mesh:
     All objects of the file together, with their transforms. Polygons are ear-clipped
     (`polygons.triangulate`). Vertices and faces keep their number and order, but for STL and GLB,
     where vertices at exactly the same place become one. `support` comes back from the PLY files
-    that `write_mesh` made of a fused mesh; it is None otherwise.
+    that `write_mesh` made of a fused mesh; it is None otherwise. `colors` are those of vertices, in
+    PLY, OBJ and GLB; textures, and colours of faces, are passed over.
 
     Raises:
         FileMissingError: no such file.
@@ -69,7 +64,7 @@ def read_mesh(path: str | PathLike[str]) -> Mesh:
     if path.is_dir():
         raise FormatError(f"{path}: is a folder, expected a mesh file")
     try:
-        return _checked(*format.read(path))
+        return _checked(format.read(path))
     # Not only ValueError: on damaged files trimesh raises whatever its loaders run into.
     except Exception as error:
         reason = " ".join(str(error).split())[:200] or type(error).__name__
@@ -79,24 +74,23 @@ def read_mesh(path: str | PathLike[str]) -> Mesh:
         ) from error
 
 
-def _checked(
-    vertices: NDArray[np.float64],
-    polygons: Polygons,
-    support: NDArray[np.int32] | None = None,
-) -> Mesh:
+def _checked(surface: Surface) -> Mesh:
+    vertices, polygons = surface.vertices, surface.polygons
     if not len(polygons.sizes):
         raise ValueError(f"{len(vertices)} vertices and no faces")
     bad = int((~np.isfinite(vertices).all(axis=1)).sum())
     if bad:
         raise ValueError(f"{bad} of {len(vertices)} vertices hold nan or infinite numbers")
-    return Mesh(vertices, triangulate(vertices, polygons), support)
+    faces = triangulate(vertices, polygons)
+    return Mesh(vertices, faces, surface.support, surface.colors)
 
 
 def write_mesh(mesh: Mesh, path: str | PathLike[str]) -> None:
     """Write a .ply, .obj, .stl, .off or .glb file, by suffix, whole or not at all.
 
     PLY and STL are binary. PLY, OBJ and OFF keep the float64 vertices exactly; STL and GLB hold
-    float32. Only PLY keeps `support`: the others lose which part of the surface was seen.
+    float32. Only PLY keeps `support`: the others lose which part of the surface was seen. PLY, OBJ
+    and GLB keep `colors`.
 
     Raises:
         FormatError: a suffix that cannot be written.

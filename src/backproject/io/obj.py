@@ -1,4 +1,5 @@
-"""Wavefront OBJ: `v` and `f` lines.
+"""Wavefront OBJ: `v` and `f` lines, and `v x y z r g b` where vertices have colours, which is how
+MeshLab, Blender and others write them.
 
 Read here and not with trimesh, which fans out polygons, splits vertices along texture seams (a
 closed mesh opens) and takes indices that do not exist for others. Positions and faces are two kinds
@@ -10,14 +11,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from backproject.geometry.mesh import Mesh
-from backproject.io.polygons import Polygons
+from backproject.io.polygons import Polygons, Surface, colors_in_file
 
 
-def read_obj(path: Path) -> tuple[NDArray[np.float64], Polygons]:
-    """Return vertices (V, 3) as in the file and the polygons of all objects and groups.
+def read_obj(path: Path) -> Surface:
+    """Return vertices, with colours if all have them, and the polygons of all objects and groups.
 
     Raises:
         ValueError: a line that does not hold what its first word says.
@@ -25,20 +25,27 @@ def read_obj(path: Path) -> tuple[NDArray[np.float64], Polygons]:
     """
     text = path.read_text("utf-8", errors="replace")  # names and comments may be in any encoding
     vertices: list[tuple[float, float, float]] = []
+    colors: list[tuple[float, float, float]] = []
     loops: list[list[int]] = []
     line = ""
     try:
         for line in text.replace("\\\n", " ").splitlines():
             match line.split():
-                case ["v", x, y, z, *_]:
+                case ["v", x, y, z, *rest]:
                     vertices.append((float(x), float(y), float(z)))
+                    if len(rest) == 3:  # one more alone is a weight
+                        colors.append((float(rest[0]), float(rest[1]), float(rest[2])))
                 case ["f", *corners]:
                     loops.append([_index(corner, len(vertices)) for corner in corners])
                 case ["v", *_]:
                     raise ValueError("expected three coordinates")
     except ValueError as error:
         raise ValueError(f"the line `{line.strip()[:60]}`: {error}") from error
-    return np.array(vertices, np.float64).reshape(-1, 3), Polygons.from_lists(loops)
+    return Surface(
+        np.array(vertices, np.float64).reshape(-1, 3),
+        Polygons.from_lists(loops),
+        colors=colors_in_file(np.array(colors)) if len(colors) == len(vertices) else None,
+    )
 
 
 def _index(word: str, count: int) -> int:
@@ -50,7 +57,12 @@ def _index(word: str, count: int) -> int:
 
 
 def write_obj(mesh: Mesh, path: Path) -> None:
-    """Write vertices with 17 digits, so that reading gives the same float64 numbers."""
+    """Write vertices with 17 digits, so that reading gives the same float64 numbers, and colours
+    from 0 to 1.
+    """
+    rows, format = mesh.vertices, "v %.17g %.17g %.17g"
+    if mesh.colors is not None:
+        rows, format = np.hstack([rows, mesh.colors / 255]), f"{format} %.4g %.4g %.4g"
     with path.open("w", encoding="utf-8") as file:
-        np.savetxt(file, mesh.vertices, fmt="v %.17g %.17g %.17g")
+        np.savetxt(file, rows, fmt=format)
         np.savetxt(file, mesh.faces + 1, fmt="f %d %d %d")

@@ -6,17 +6,16 @@ import re
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from backproject.geometry.mesh import Mesh
-from backproject.io.polygons import Polygons
+from backproject.io.polygons import Polygons, Surface
 
 # ModelNet's files lack the line break between the word and the counts.
 _HEADER = re.compile(r"\s*(?:ST)?C?N?OFF(?!\s*BINARY)")
 
 
-def read_off(path: Path) -> tuple[NDArray[np.float64], Polygons]:
-    """Return vertices (V, 3) and polygons of an ASCII file; colours and normals are passed over.
+def read_off(path: Path) -> Surface:
+    """Return vertices and polygons of an ASCII file; colours and normals are passed over.
 
     Raises:
         ValueError: the file does not start with OFF or does not hold what its counts say.
@@ -37,9 +36,8 @@ def read_off(path: Path) -> tuple[NDArray[np.float64], Polygons]:
         )
     rows = lines[1 : 1 + vertex_count]
     vertices = np.array([row[:3] for row in rows], np.float64).reshape(-1, 3)
-    return vertices, Polygons.from_lists(
-        [_loop(row) for row in lines[1 + vertex_count :][:face_count]]
-    )
+    loops = [_loop(row) for row in lines[1 + vertex_count :][:face_count]]
+    return Surface(vertices, Polygons.from_lists(loops))
 
 
 def _loop(row: list[str]) -> list[int]:

@@ -14,15 +14,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from backproject.geometry.colors import Colors
 from backproject.geometry.mesh import Mesh
-from backproject.io.polygons import Polygons
+from backproject.io.polygons import Polygons, Surface, colors_in_file
 
 _DTYPES = {
     "char": "i1", "uchar": "u1", "short": "i2", "ushort": "u2", "int": "i4", "uint": "u4",
     "float": "f4", "double": "f8", "int8": "i1", "uint8": "u1", "int16": "i2", "uint16": "u2",
     "int32": "i4", "uint32": "u4", "float32": "f4", "float64": "f8",
 }  # fmt: skip
-_NAMES = {"f8": "double", "f4": "float", "i4": "int"}
+_NAMES = {"f8": "double", "f4": "float", "i4": "int", "u1": "uchar"}
+_COLORS = ("red", "green", "blue")
 
 
 @dataclass(frozen=True)
@@ -183,10 +185,8 @@ def write_ply(
     path.write_bytes("\n".join([*header, "end_header\n"]).encode() + body)
 
 
-def read_ply_mesh(
-    path: Path,
-) -> tuple[NDArray[np.float64], Polygons, NDArray[np.int32] | None]:
-    """Return vertices (V, 3) as in the file, polygons, and `support` (V,) if it is there.
+def read_ply_mesh(path: Path) -> Surface:
+    """Return vertices as in the file, polygons, and support and colours if they are there.
 
     Raises:
         ValueError: as `read_ply`, or no x, y, z, or no faces.
@@ -201,7 +201,8 @@ def read_ply_mesh(
     if not isinstance(loops, Lists):
         raise ValueError("no faces with vertex_indices")
     polygons = Polygons(loops.values.astype(np.int64), loops.sizes)
-    return vertices, polygons, _support_of(elements["vertex"])
+    vertex = elements["vertex"]
+    return Surface(vertices, polygons, _support_of(vertex), colors_of(vertex))
 
 
 def _support_of(vertex: Mapping[str, Column]) -> NDArray[np.int32] | None:
@@ -215,6 +216,24 @@ def _support_of(vertex: Mapping[str, Column]) -> NDArray[np.int32] | None:
     return column.astype(np.int32) if counts.all() else None
 
 
+def colors_of(vertex: Mapping[str, Column]) -> Colors | None:
+    """Return the colours (V, 3) of vertices or points, or None: also where the names mean something
+    else.
+    """
+    numbers = columns_of(vertex, _COLORS)
+    if numbers is None:
+        return None
+    columns = (vertex[name] for name in _COLORS)
+    if all(isinstance(each, np.ndarray) and each.dtype == np.uint8 for each in columns):
+        return numbers.astype(np.uint8)
+    return colors_in_file(numbers)
+
+
+def color_columns(colors: Colors | None) -> dict[str, Colors]:
+    """Return the columns to write of colours (V, 3), by name: none if there are none."""
+    return {} if colors is None else dict(zip(_COLORS, colors.T, strict=True))
+
+
 def columns_of(element: Mapping[str, Column], names: Iterable[str]) -> NDArray[np.float64] | None:
     """Return the named columns side by side (rows, names), or None if one of them is not there."""
     found = [element.get(name) for name in names]
@@ -224,8 +243,8 @@ def columns_of(element: Mapping[str, Column], names: Iterable[str]) -> NDArray[n
 
 
 def write_ply_mesh(mesh: Mesh, path: Path) -> None:
-    """Write double vertices, and `support` if there is: reading gives the same numbers."""
-    columns = dict(zip("xyz", mesh.vertices.T, strict=True))
+    """Write double vertices, and what there is of support and colours: reading gives the same."""
+    columns: dict[str, NDArray[Any]] = dict(zip("xyz", mesh.vertices.T, strict=True))
     if mesh.support is not None:
         columns["support"] = mesh.support
-    write_ply(path, columns, mesh.faces)
+    write_ply(path, columns | color_columns(mesh.colors), mesh.faces)

@@ -10,6 +10,8 @@ import mapbox_earcut
 import numpy as np
 from numpy.typing import NDArray
 
+from backproject.geometry.colors import Colors, as_bytes
+
 
 @dataclass(frozen=True)
 class Polygons:
@@ -32,6 +34,29 @@ class Polygons:
     def from_triangles(cls, faces: NDArray[np.integer]) -> Polygons:
         """Return the polygons of an (F, 3) array."""
         return cls(faces.reshape(-1).astype(np.int64), np.full(len(faces), 3, np.int64))
+
+
+@dataclass(frozen=True)
+class Surface:
+    """What a mesh file holds: `vertices` (V, 3) as in the file, `polygons`, and `support` (V,) and
+    `colors` (V, 3) if it has them.
+    """
+
+    vertices: NDArray[np.float64]
+    polygons: Polygons
+    support: NDArray[np.int32] | None = None
+    colors: Colors | None = None
+
+
+def colors_in_file(numbers: NDArray[np.float64]) -> Colors | None:
+    """Return the colours that numbers (V, 3) of a text file, or floats, stand for: from 0 to 1, or
+    whole from 0 to 255. None if they are neither: they mean something else.
+    """
+    if not numbers.size or not ((numbers >= 0) & (numbers <= 255)).all():
+        return None
+    if numbers.max() <= 1:
+        return as_bytes(255 * numbers)
+    return numbers.astype(np.uint8) if (numbers == np.floor(numbers)).all() else None
 
 
 def triangulate(vertices: NDArray[np.float64], polygons: Polygons) -> NDArray[np.int32]:

@@ -191,7 +191,7 @@ def _surface_of(mesh: Mesh, name: str) -> Mesh:
         )
     if with_area.all():
         return mesh
-    return Mesh(mesh.vertices, mesh.faces[with_area], mesh.support)
+    return Mesh(mesh.vertices, mesh.faces[with_area], mesh.support, mesh.colors)
 
 
 def _components(mesh: Mesh) -> int:

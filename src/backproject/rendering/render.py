@@ -7,6 +7,7 @@ from backproject.geometry.mesh import Mesh
 from backproject.geometry.rig import Rig
 from backproject.geometry.views import ViewSet
 from backproject.progress import Progress, silent
+from backproject.rendering.colors import seen_colors
 from backproject.rendering.raster import rasterise
 
 
@@ -15,7 +16,8 @@ def render(mesh: Mesh, rig: Rig, *, threads: int = 0, progress: Progress = silen
 
     Depth is planar z at pixel centres, inf where a ray hits nothing. Faces are drawn from both
     sides, and only what lies in front of the camera's plane. `threads` 0 takes all cores; the
-    result does not depend on it. A z-buffer of inverse depth in double precision; see
+    result does not depend on it. If the mesh has colours, so do the views, black where a ray hits
+    nothing. A z-buffer of inverse depth in double precision; see
     `kernels.raster` for why a watertight mesh has no holes.
 
     Raises:
@@ -26,4 +28,6 @@ def render(mesh: Mesh, rig: Rig, *, threads: int = 0, progress: Progress = silen
         raise InputError(
             f"mesh of {len(mesh.vertices)} vertices: no faces, so there is nothing to render"
         )
-    return ViewSet(rasterise(mesh, rig, threads=threads, progress=progress), rig)
+    depth = rasterise(mesh, rig, threads=threads, progress=progress)
+    colors = None if mesh.colors is None else seen_colors(mesh, depth, rig)
+    return ViewSet(depth, rig, colors=colors)

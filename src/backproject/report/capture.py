@@ -34,6 +34,7 @@ def facts_of(views: ViewSet) -> list[tuple[str, str]]:
         ("on a surface", f"{hit.mean():.1%} of the pixels"),
         ("background", f"{empty.mean():.1%} of the pixels"),
         ("not measured", f"{unknown.mean():.1%} of the pixels"),
+        ("colours", "none" if views.colors is None else "of every pixel"),
     ]
     return rows + [("missing", lack) for lack in missing(views)]
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -35,7 +37,7 @@ def simplify(
 
     What is closed stays closed, and what is oriented stays oriented. A mesh that is no manifold is
     cut where it is not: at edges of three faces, and vertices where only corners touch. A vertex
-    has the support of the given mesh's nearest one. docs/fusion.md tells the method.
+    has the support and colour of the given mesh's nearest one. docs/fusion.md tells the method.
 
     Raises:
         InputError: a tolerance that is negative or not finite.
@@ -53,7 +55,7 @@ def simplify(
     if len(result.faces) == len(given.faces):
         return mesh
     vertices = result.vertices + middle
-    return Mesh(vertices, result.faces, _support(mesh, vertices))
+    return Mesh(vertices, result.faces, **_attributes(mesh, vertices))
 
 
 def _within(given: Surface, tolerance: float, threads: int, progress: Progress) -> Surface:
@@ -130,12 +132,14 @@ def _names(triangles: NDArray[np.float64]) -> NDArray[np.void]:
     return np.ascontiguousarray(triangles).reshape(-1, 9).view("V72").ravel()
 
 
-def _support(mesh: Mesh, points: NDArray[np.float64]) -> NDArray[np.int32] | None:
-    """Return the support of the mesh's vertex that is nearest to each point (P, 3), (P,)."""
+def _attributes(mesh: Mesh, points: NDArray[np.float64]) -> dict[str, NDArray[Any]]:
+    """Return the support and colour of the mesh's vertex that is nearest to each point (P, 3)."""
     from scipy.spatial import cKDTree
 
-    if mesh.support is None:
-        return None
+    both = {"support": mesh.support, "colors": mesh.colors}
+    held = {name: values for name, values in both.items() if values is not None}
+    if not held:
+        return {}
     used = np.unique(mesh.faces)
     _, nearest = cKDTree(mesh.vertices[used]).query(points)
-    return np.asarray(mesh.support[used[nearest]])
+    return {name: values[used[nearest]] for name, values in held.items()}

@@ -3,6 +3,7 @@
     array        names                                                     shape
     depth        depth, depths, depth_maps                                 (N, H, W) or (H, W)
     masks        mask, masks: True where a surface is seen                 as depth
+    colors       colors, colours, rgb: of the same pixels                  (N, H, W, 3) uint8
     intrinsics   intrinsics, intrinsic, K, Ks, camera_matrix               (3, 3) or (N, 3, 3)
     poses        world_from_camera, camera_to_world, cam_to_world,         (N, 4, 4), (N, 3, 4)
                  cam2world, c2w: camera-to-world                           or one of them
@@ -25,6 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backproject.errors import FormatError
+from backproject.geometry.colors import Colors
 from backproject.geometry.views import Assumption, ViewSet
 from backproject.io.atomic import atomic_file
 from backproject.io.depth_checks import MOST_PIXELS
@@ -39,6 +41,7 @@ _PACKED = 1032
 _NAMES: Mapping[str, tuple[str, ...]] = {
     "depth": ("depth", "depths", "depth_maps"),
     "masks": ("mask", "masks"),
+    "colors": ("colors", "colours", "rgb"),
     "intrinsics": ("intrinsics", "intrinsic", "k", "ks", "camera_matrix"),
     "camera-to-world": (
         "world_from_camera",
@@ -97,6 +100,7 @@ def _read(path: Path, asked: Asked) -> Found:
             " for; expected --depth-scale (0.001 for millimetres, a scene in metres) or --near and"
             " --far"
         )
+    colors, colored = _colors(path, there, depth.shape, asked)
     return Found(
         source=SOURCE.name,
         stored=list(depth),
@@ -110,8 +114,9 @@ def _read(path: Path, asked: Asked) -> Found:
         code=DepthCode(),
         code_because="arrays hold scene units",
         masks=None if masks is None else list(masks != 0),
+        colors=colors,
         stored_step=_step(path, there),
-        assumptions=cameras.assumptions,
+        assumptions=[*cameras.assumptions, *colored],
     )
 
 
@@ -124,18 +129,19 @@ def _read_cameras(path: Path, asked: Asked, shape: tuple[int, int]) -> Cameras:
 
 def _write(views: ViewSet, path: Path) -> None:
     """Write an archive by this package's own names."""
-    rig, unusual = views.rig, dict[str, Any]()
+    rig = views.rig
+    arrays: dict[str, Any] = {
+        "depth": views.depth,
+        "intrinsics": rig.intrinsics,
+        "world_from_camera": rig.world_from_camera,
+        "step": views.step,
+    }
     if rig.orthographic.any():
-        unusual["orthographic"] = rig.orthographic
+        arrays["orthographic"] = rig.orthographic
+    if views.colors is not None:
+        arrays["colors"] = views.colors
     with atomic_file(path) as beside, beside.open("wb") as stream:
-        np.savez_compressed(
-            stream,
-            depth=views.depth,
-            intrinsics=rig.intrinsics,
-            world_from_camera=rig.world_from_camera,
-            step=views.step,
-            **unusual,
-        )
+        np.savez_compressed(stream, **arrays)
 
 
 def _arrays(path: Path) -> tuple[dict[str, str], list[Assumption]]:
@@ -260,6 +266,21 @@ def _orthographic(path: Path, there: Mapping[str, str], count: int) -> NDArray[n
             f" ({count},): which cameras are orthographic"
         )
     return np.broadcast_to(flat, count)
+
+
+def _colors(
+    path: Path, there: Mapping[str, str], shape: tuple[int, ...], asked: Asked
+) -> tuple[list[Colors] | None, list[Assumption]]:
+    """Return the colours that an archive holds of depth (N, H, W), and what to tell."""
+    if "colors" not in there or not asked.looks_for_color:
+        return None, []
+    name = there["colors"]
+    claim = claims(path)[name]
+    if claim.shape != (*shape, 3) or claim.dtype != np.uint8:
+        because = f"`{name}` is {claim.dtype} of shape {claim.shape}, not uint8 {(*shape, 3)}"
+        return None, [Assumption("colour", "none", because)]
+    colors = _array(path, name, most=3 * int(np.prod(shape)))
+    return list(colors), [Assumption("colour", "as it is", f"the array `{name}`")]
 
 
 def _step(path: Path, there: Mapping[str, str]) -> float | None:

@@ -2,7 +2,7 @@
 
 Depth is in `depth` (planar) or `distance` (along the ray, and often anti-aliased), in Blender's
 units. Where a ray hits nothing, Blender's depth is 1e10; anti-aliased distance ends at
-`antialiasing_distance_max`, 10000 by default.
+`antialiasing_distance_max`, 10000 by default. Colours of the same pixels are in `colors`.
 
 The camera is in one of these, by what wrote the file:
 
@@ -31,6 +31,7 @@ from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
 from backproject.errors import BackprojectError, FormatError, InputError
+from backproject.geometry.colors import Colors
 from backproject.geometry.views import Assumption
 from backproject.io.depth_checks import MOST_PIXELS, check_size, grey
 from backproject.io.depth_images import DepthCode, Stored
@@ -65,12 +66,15 @@ class _Camera:
 
 @dataclass(frozen=True)
 class _Frame:
-    """A frame: its depth, under which name it was, its camera, and the names of all there is."""
+    """A frame: its depth, under which name it was, its camera, the names of all there is, and its
+    colours.
+    """
 
     stored: Stored
     key: str
     camera: _Camera | None
     names: tuple[str, ...]
+    colors: Colors | None
 
 
 def _files(path: Path) -> list[Path]:
@@ -105,6 +109,7 @@ def _read(path: Path, asked: Asked) -> Found:
     notes = [Assumption("background", f"{farthest:g} and farther", f"BlenderProc's {key}")]
     if any({"depth", "distance"} <= set(frame.names) for frame in frames):
         notes.append(Assumption("passed over", "distance", "depth is there too, and planar"))
+    colors = [frame.colors for frame in frames if frame.colors is not None]
     encoding: Encoding = "ray" if key == "distance" else "planar"
     return Found(
         source=SOURCE.name,
@@ -121,6 +126,7 @@ def _read(path: Path, asked: Asked) -> Found:
         code=DepthCode(),
         code_because="BlenderProc's depth is in Blender's units",
         masks=[~(frame.stored >= farthest) for frame in frames],  # so that nan stays nan
+        colors=colors if len(colors) == len(frames) else None,
         mixed=key == "distance",
         assumptions=[*([told] if told else []), *notes, *cameras.assumptions],
     )
@@ -175,7 +181,8 @@ def _read_frame(file: Path, asked: Asked) -> _Frame:
             )
         check_size(stored.shape[1], stored.shape[0])
         camera = None if asked.camera_file else _camera(content, names, stored.shape, file)
-        return _Frame(stored, key, camera, names)
+        colors = _colors(content, names, stored.shape, file) if asked.looks_for_color else None
+        return _Frame(stored, key, camera, names, colors)
 
 
 @contextmanager
@@ -231,6 +238,20 @@ def _numbers(dataset: Any, file: Path) -> NDArray[Any]:
             f" {dataset.id.get_storage_size()} bytes, expected numbers that are there"
         )
     return np.asarray(dataset[()])
+
+
+def _colors(
+    content: Any, names: Sequence[str], shape: tuple[int, ...], file: Path
+) -> Colors | None:
+    """Return the colours of a frame whose depth is of some shape (H, W), without alpha; None if it
+    holds none of the same pixels, 8 bits each.
+    """
+    if "colors" not in names:
+        return None
+    dataset = _dataset(content, "colors", file)
+    if dataset.dtype != np.uint8 or dataset.shape not in ((*shape, 3), (*shape, 4)):
+        return None
+    return np.asarray(_numbers(dataset, file)[..., :3])
 
 
 def _camera(

@@ -4,6 +4,7 @@
       sparse/ or sparse/0/         cameras.txt, images.txt, or .bin
       stereo/depth_maps/           <image>.geometric.bin, <image>.photometric.bin
       depth/ or depth_maps/        or any depth images, by the names of the images
+      images/                      the images, for their colours
 
 Poses are world-to-camera, unit quaternions w x y z and translations, with OpenCV's axes. Pixel
 centres lie at +0.5. Depth is planar; 0 is not measured. (COLMAP's documentation, "Output Format"
@@ -24,7 +25,9 @@ from scipy.spatial.transform import Rotation
 from backproject.errors import FormatError
 from backproject.geometry.views import Assumption, ViewSet
 from backproject.io.atomic import atomic_folder
+from backproject.io.color_images import write_color_image
 from backproject.io.depth_images import DepthCode, Stored, read_stored, write_depth_image
+from backproject.io.sources.colors import Colored, colors_of, is_inside
 from backproject.io.sources.depth_folder import because_of
 from backproject.io.sources.folders import MARK, depth_files, dropped, quietly, read_text
 from backproject.io.sources.names import by_name
@@ -33,6 +36,9 @@ from backproject.io.sources.source import Asked, Cameras, Found, Source, refuse_
 
 _MODEL_FOLDERS = ("sparse/0", "sparse", ".")
 _DEPTH_FOLDERS = ("stereo/depth_maps", "depth_maps", "depth", "depths")
+_IMAGE_FOLDER = "images"
+_OURS = (("sparse", ".txt"), ("depth", ".npy"), (_IMAGE_FOLDER, ".png"))
+"""Folders that this program writes, and what is in them."""
 _MAPS = (".geometric.bin", ".photometric.bin")
 """COLMAP's own maps, the better first: geometric ones are those that several views agree on."""
 _PARAMETERS = {
@@ -80,6 +86,7 @@ def _read(path: Path, asked: Asked) -> Found:
     used = list(pairs)
     taken = [files[pairs[k]] for k in used]
     stored = [_read_depth(file) for file in taken]
+    colors, colored = _colors(path, [cameras.names[k] for k in used], taken, stored, asked)
     scales = [_scale(stored[j], cameras.sizes[k], taken[j]) for j, k in enumerate(used)]
     intrinsics = cameras.intrinsics[used] * np.array([[[x], [y], [1]] for x, y in scales])
     return Found(
@@ -93,8 +100,10 @@ def _read(path: Path, asked: Asked) -> Found:
         because=cameras.because,
         code=DepthCode(),
         code_because=because_of(stored, taken, asked),
+        colors=colors,
         assumptions=[
             *notes,
+            *colored,
             *_told_of_scale(scales, cameras, stored),
             *_told_of_unpaired(cameras.names, files, pairs),
         ],
@@ -131,7 +140,9 @@ def _read_cameras(path: Path, asked: Asked, shape: tuple[int, int]) -> Cameras:
 
 
 def _write(views: ViewSet, path: Path) -> None:
-    """Write a model as text, in sparse/, and depth as float .npy, in depth/."""
+    """Write a model as text, in sparse/, depth as float .npy, in depth/, and colours, if there are,
+    in images/.
+    """
     refuse_orthographic(views, "COLMAP's format")
     digits = max(3, len(str(len(views) - 1)))
     names = [f"{k:0{digits}d}" for k in range(len(views))]
@@ -155,6 +166,10 @@ def _write(views: ViewSet, path: Path) -> None:
         _write_lines(folder / "sparse" / "points3D.txt", ["# no points"])
         for name, depth in zip(names, views.depth, strict=True):
             write_depth_image(depth, folder / "depth" / f"{name}.npy")
+        if views.colors is not None:
+            (folder / _IMAGE_FOLDER).mkdir()
+            for name, colors in zip(names, views.colors, strict=True):
+                write_color_image(colors, folder / _IMAGE_FOLDER / f"{name}.png")
 
 
 def _is_ours(folder: Path) -> bool:
@@ -165,9 +180,7 @@ def _is_ours(folder: Path) -> bool:
     except (OSError, ValueError):
         return False
     return mark and all(
-        (file.parts[0], file.suffix) in (("sparse", ".txt"), ("depth", ".npy"))
-        and len(file.parts) == 2
-        for file in files
+        (file.parts[0], file.suffix) in _OURS and len(file.parts) == 2 for file in files
     )
 
 
@@ -372,6 +385,17 @@ def _depth_maps(folder: Path) -> tuple[list[Path], list[Assumption]]:
             told = Assumption("depth maps", f"*{kind}", "as COLMAP names them, the best there are")
             return natural_order(files)[0], [told]
     return depth_files(folder)
+
+
+def _colors(
+    path: Path, names: Sequence[str], files: list[Path], stored: list[Stored], asked: Asked
+) -> Colored:
+    """Return the colours of a workspace's images, and what to tell."""
+    folder = path / _IMAGE_FOLDER
+    images = [folder / name.replace("\\", "/") for name in names]
+    if not folder.is_dir() or not all(is_inside(image, folder) for image in images):
+        return None, []
+    return colors_of(images, files, stored, asked, "COLMAP's depth maps are its images'")
 
 
 def _read_depth(file: Path) -> Stored:

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from backproject.errors import FileMissingError, FormatError, InputError
 from backproject.geometry.views import Assumption, ViewSet
+from backproject.io.color_images import write_color_image
 from backproject.io.depth_images import (
     DEPTH_FORMATS,
     DepthCode,
@@ -31,10 +32,11 @@ from backproject.io.sources.source import Asked
 
 DEPTH_FOLDER = "depth"
 EMPTY_FOLDER = "empty"
+COLOR_FOLDER = "color"
 MARK = "written by backproject"
 """In a file of each folder that this program wrote: such folders may be written anew."""
 _MOST_STEPS = 65534
-_OURS = re.compile(rf"({DEPTH_FOLDER}|{EMPTY_FOLDER})(/\d+\.png)?")
+_OURS = re.compile(rf"({DEPTH_FOLDER}|{EMPTY_FOLDER}|{COLOR_FOLDER})(/\d+\.png)?")
 
 
 def quietly(test: Callable[[Path], bool]) -> Callable[[Path], bool]:
@@ -221,7 +223,7 @@ def read_json(file: Path) -> Any:
 
 def write_frames(views: ViewSet, folder: Path, scale: float) -> list[str]:
     """Write depth as 16-bit PNG in steps of `scale` scene units, and return the files' names in the
-    folder; and what is empty, if anything is.
+    folder; and what is empty, if anything is, and colours, if there are, by the same names.
 
     Raises:
         InputError: depth that 16 bits of such steps do not hold.
@@ -243,6 +245,10 @@ def write_frames(views: ViewSet, folder: Path, scale: float) -> list[str]:
         (folder / EMPTY_FOLDER).mkdir()
         for name, mask in zip(names, empty, strict=True):
             write_png(np.where(mask, 255, 0).astype(np.uint8), folder / EMPTY_FOLDER / name)
+    if views.colors is not None:
+        (folder / COLOR_FOLDER).mkdir()
+        for name, colors in zip(names, views.colors, strict=True):
+            write_color_image(colors, folder / COLOR_FOLDER / name)
     return [f"{DEPTH_FOLDER}/{name}" for name in names]
 
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from backproject.io import captures
+from backproject.io.sources.colors import colors_of
 from backproject.io.sources.depth_folder import has_images, read_folder
 from backproject.io.sources.folders import quietly
 from backproject.io.sources.source import Asked, Found, Source
@@ -16,7 +17,12 @@ def _read(path: Path, asked: Asked) -> Found:
     folder = path if path.is_dir() else path.parent
     if captures.tells_depth(path) or not has_images(folder):
         return captures.find_capture(path, asked)
-    return read_folder(folder, replace(asked, camera_file=asked.camera_file or path))
+    if asked.camera_file is not None:
+        return read_folder(folder, asked)
+    found = read_folder(folder, replace(asked, camera_file=path))
+    files, because = captures.named_colors(path), "`file_path` names the images"
+    colors, told = colors_of(files, found.files, found.stored, asked, because)
+    return replace(found, colors=colors, assumptions=[*found.assumptions, *told])
 
 
 SOURCE = Source(

@@ -4,6 +4,7 @@
       trajectory.log    5 lines a camera: three integers, then the pose, camera to world
       intrinsic.json    PinholeCameraIntrinsic: size, and the matrix by columns
       depth/000.png     millimetres
+      color/000.png     of the same pixels (Open3D's RGBD images); or in rgb/ or image/
 
 A PinholeCameraTrajectory's JSON, or one of PinholeCameraParameters for each view, holds both;
 `extrinsic` is world to camera, by columns. Open3D projects to whole numbers at pixel centres: its
@@ -28,6 +29,7 @@ from backproject.geometry.views import Assumption, ViewSet
 from backproject.io.atomic import atomic_folder
 from backproject.io.depth_images import DepthCode, Stored, read_stored
 from backproject.io.sources import folders
+from backproject.io.sources.colors import colors_beside
 from backproject.io.sources.intrinsics import (
     Size,
     asked_intrinsics,
@@ -46,6 +48,8 @@ from backproject.io.sources.source import Asked, Cameras, Found, Pose, Source, r
 PRIMESENSE = pinhole(525, 525, 319.5, 239.5)
 """What Open3D takes for 640 x 480 pixels (PrimeSenseDefault)."""
 _PER_UNIT = 1000
+_COLOR_FOLDERS = (folders.COLOR_FOLDER, "rgb", "image")
+"""Where Open3D's own reconstruction system looks for colours."""
 _BECAUSE = "Open3D's convention: OpenCV's axes, whole numbers at pixel centres"
 _NAME, _INTRINSIC = "trajectory", "intrinsic"
 _LOG, _JSON, _CAMERA = "trajectory log", "PinholeCameraTrajectory", "PinholeCameraParameters"
@@ -82,6 +86,8 @@ def read(path: Path, asked: Asked) -> Found:
     stored = [read_stored(file) for file in files]
     masks, empty = folders.empty_beside(files, folder)
     size = folders.size_of(stored)
+    because = "Open3D's RGBD images are of the same pixels"
+    colors, colored = colors_beside(folder, _COLOR_FOLDERS, files, stored, asked, because)
     intrinsics, notes = _intrinsics(found, folder, size, asked)
     return Found(
         source="Open3D",
@@ -95,7 +101,8 @@ def read(path: Path, asked: Asked) -> Found:
         pixel_center=0,
         because=_BECAUSE,
         masks=masks,
-        assumptions=(*found.told, *told, *notes, *empty, _pairing(found, files)),
+        colors=colors,
+        assumptions=(*found.told, *told, *notes, *empty, *colored, _pairing(found, files)),
     )
 
 
@@ -118,7 +125,7 @@ def cameras(path: Path, asked: Asked, shape: tuple[int, int]) -> Cameras:
 
 def write(views: ViewSet, path: Path) -> None:
     """Write a folder that Open3D reads: `trajectory.log` and `intrinsic.json`, or, if the views'
-    intrinsics differ, `trajectory.json`; and depth in millimetres.
+    intrinsics differ, `trajectory.json`; depth in millimetres; and colours if there are.
 
     Depth comes back within half a millimetre (a 2000th of a scene unit).
 

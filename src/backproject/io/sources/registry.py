@@ -22,6 +22,7 @@ from backproject.io.sources import (
     tiles,
     tum,
 )
+from backproject.io.sources.colors import with_colors_of
 from backproject.io.sources.source import Asked, Cameras, Source, views_of
 
 SOURCES: tuple[Source, ...] = (
@@ -75,7 +76,10 @@ def read_views(path: str | PathLike[str], asked: Asked | None = None) -> ViewSet
     path = Path(path)
     asked = asked or Asked()
     asked.check()
-    return views_of(recognise(path).read(path, asked), asked)
+    found = recognise(path).read(path, asked)
+    if asked.color_folder is not None:
+        found = with_colors_of(asked.color_folder, found)
+    return views_of(found, asked)
 
 
 def read_cameras(path: Path, asked: Asked, shape: tuple[int, int]) -> Cameras:

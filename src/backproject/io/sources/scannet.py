@@ -4,6 +4,7 @@
       depth/0.png                     millimetres, 0 where there is none
       pose/0.txt                      the camera in the world, 4 x 4; -inf where it was lost
       intrinsic/intrinsic_depth.txt   4 x 4
+      color/0.jpg                     another camera's of 1296 x 968: left out, unless made to fit
 
 Its depth cameras of 640 x 480 pixels have their centre at (319.5, 239.5): pixel centres lie at
 whole numbers.
@@ -22,6 +23,7 @@ from backproject.errors import FormatError
 from backproject.geometry.views import Assumption
 from backproject.io.depth_images import DepthCode, read_stored
 from backproject.io.sources import folders
+from backproject.io.sources.colors import colors_beside
 from backproject.io.sources.intrinsics import (
     Size,
     asked_intrinsics,
@@ -53,6 +55,8 @@ def read(path: Path, asked: Asked) -> Found:
     files = [images[key] for key in keys]
     stored = [read_stored(file) for file in files]
     matrix, told = _intrinsics(path, folders.size_of(stored), asked)
+    because = "they have the proportions of the depth images"
+    colors, colored = colors_beside(path, ["color"], files, stored, asked, because)
     return Found(
         source="ScanNet",
         stored=stored,
@@ -65,7 +69,8 @@ def read(path: Path, asked: Asked) -> Found:
         pixel_center=0,
         because="ScanNet's convention: camera to world, OpenCV's axes, whole numbers at pixel"
         " centres",
-        assumptions=(*notes, told),
+        colors=colors,
+        assumptions=(*notes, told, *colored),
     )
 
 

@@ -3,6 +3,7 @@
     seq-01/
       frame-000000.depth.png   millimetres; 65535 where there is none, and 0
       frame-000000.pose.txt    the camera in the world, 4 x 4
+      frame-000000.color.png   of another camera, not calibrated: left out
       camera-intrinsics.txt    3 x 3, in sequences of others
 
 7-Scenes comes without calibration; its own page names a focal length of 585 and a principal point
@@ -61,8 +62,16 @@ def read(path: Path, asked: Asked) -> Found:
         pixel_center=0,
         because="7-Scenes' convention: camera to world, OpenCV's axes; pixel centres at whole"
         " numbers, as its readers have it",
-        assumptions=(*notes, told),
+        assumptions=(*notes, told, *_told_of_colors(path, asked)),
     )
+
+
+def _told_of_colors(folder: Path, asked: Asked) -> list[Assumption]:
+    """Return what to tell where colours are left out."""
+    if not asked.looks_for_color or not any(folder.glob("frame-*.color.*")):
+        return []
+    because = "7-Scenes' colours are another camera's; --color-folder takes them all the same"
+    return [Assumption("colour", "none", because)]
 
 
 def _frames(folder: Path, end: str) -> dict[str, Path]:

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backproject.errors import FormatError, InputError
+from backproject.geometry.colors import Colors
 from backproject.geometry.conventions import FLIP as FLIP  # for readers of sources
 from backproject.geometry.conventions import Axes as Axes
 from backproject.geometry.conventions import Encoding as Encoding
@@ -66,8 +67,17 @@ class Asked:
     """Which model, where a source holds several: its name, or its number in a sprite sheet."""
     cell: int | None = None
     """Width and height of one image in a sprite sheet, in pixels."""
+    color_folder: Path | None = None
+    """Folder of colour images that show the same as the depth images, named as these are."""
+    without_color: bool = False
+    """Leave colours out, though they are there."""
     allow_outside: bool = False
     """Follow paths in files that leave the source's folder."""
+
+    @property
+    def looks_for_color(self) -> bool:
+        """Whether a source's own colour images are wanted."""
+        return not self.without_color and self.color_folder is None
 
     def check(self) -> None:
         """Refuse what cannot be.
@@ -89,6 +99,8 @@ class Asked:
             raise InputError("--depth-scale: got it with --near and --far, expected one or other")
         if self.orthographic is not None and self.fov is not None:
             raise InputError("--orthographic: got it with --fov, expected one or other")
+        if self.without_color and self.color_folder is not None:
+            raise InputError("--without-color: got it with --color-folder, expected one of them")
         if self.inverted and self.not_inverted:
             raise InputError("--inverted: got it with --not-inverted, expected one of them")
         if self.pixel_center not in (None, 0, 0.5):
@@ -125,6 +137,8 @@ class Found:
     because: str = "the source's convention"
     orthographic: bool | NDArray[np.bool_] = False
     masks: Sequence[NDArray[np.bool_]] | None = None
+    colors: Sequence[Colors] | None = None
+    """N arrays (H, W, 3), of the same pixels as `stored`."""
     levels: float | None = None
     mixed: bool = False
     """Whether pixels along a silhouette may hold a mixture of surface and background."""
@@ -214,7 +228,9 @@ def views_of(found: Found, asked: Asked) -> ViewSet:
     notes = (Assumption("source", found.source, "its files"), *found.assumptions, *told)
     if found.history is not None:
         notes = (*found.history, *(note for note in told if _is_asked(note)))
-    return ViewSet(depth, rig, step=abs(found.code.scale) * stored_step, assumptions=notes)
+    colors = None if found.colors is None else np.stack(found.colors)
+    step = abs(found.code.scale) * stored_step
+    return ViewSet(depth, rig, step=step, assumptions=notes, colors=colors)
 
 
 def _overruled(found: Found, asked: Asked) -> tuple[Found, list[Assumption]]:

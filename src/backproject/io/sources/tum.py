@@ -4,10 +4,12 @@
       groundtruth.txt   timestamp tx ty tz qx qy qz qw: the camera in the world
       depth.txt         timestamp filename
       depth/*.png       5000 to the metre, 0 where there is no data
+      rgb.txt, rgb/     colours of the same pixels: the driver registered the depth to them
       calibration.txt   fx fy cx cy: not TUM's, but ETH3D's, and what this program writes
 
 Poses and images are taken at times of their own. An image belongs to the pose nearest in time, if
-it is also that pose's nearest image and they are no further apart than TUM's tools allow.
+it is also that pose's nearest image and they are no further apart than TUM's tools allow. It has
+the colours that are nearest in time, no further apart than that either.
 
 https://cvg.cit.tum.de/data/datasets/rgbd-dataset/file_formats
 """
@@ -15,6 +17,7 @@ https://cvg.cit.tum.de/data/datasets/rgbd-dataset/file_formats
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -23,8 +26,9 @@ from numpy.typing import NDArray
 from backproject.errors import FormatError, InputError
 from backproject.geometry.views import Assumption, ViewSet
 from backproject.io.atomic import atomic_folder
-from backproject.io.depth_images import DepthCode, read_stored
+from backproject.io.depth_images import DepthCode, Stored, read_stored
 from backproject.io.sources import folders
+from backproject.io.sources.colors import Colored, colors_of
 from backproject.io.sources.intrinsics import (
     Size,
     asked_intrinsics,
@@ -40,6 +44,7 @@ MOST_SECONDS = 0.02
 """How far an image and its pose may be apart: the default of TUM's associate.py."""
 _PER_METRE = 5000
 _POSES, _IMAGES, _CALIBRATION = "groundtruth.txt", "depth.txt", "calibration.txt"
+_COLORS = "rgb.txt"
 _ROS_DEFAULT = pinhole(525, 525, 319.5, 239.5)
 _FREIBURG_3 = pinhole(535.4, 539.2, 320.1, 247.6)
 """Calibrated, of images already undistorted. For 1 and 2, whose calibration has distortion, TUM
@@ -61,6 +66,7 @@ def read(path: Path, asked: Asked) -> Found:
     stored = [read_stored(file) for file in files]
     masks, empty = folders.empty_beside(files, path)
     matrix, told = _intrinsics(path, folders.size_of(stored), asked)
+    colors, colored = _colors(path, image_times[images], files, stored, asked)
     return Found(
         source="TUM RGB-D",
         stored=stored,
@@ -73,7 +79,8 @@ def read(path: Path, asked: Asked) -> Found:
         pixel_center=0,
         because="TUM's convention: OpenCV's axes, whole numbers at pixel centres",
         masks=masks,
-        assumptions=(*notes, told, *empty),
+        colors=colors,
+        assumptions=(*notes, told, *empty, *colored),
     )
 
 
@@ -105,13 +112,17 @@ def write(views: ViewSet, path: Path) -> None:
         _write_rows(folder / _POSES, "timestamp tx ty tz qx qy qz qw", rows)
         rows = [f"{k:.6f} {name}" for k, name in enumerate(names)]
         _write_rows(folder / _IMAGES, "timestamp filename", rows)
+        if views.colors is not None:
+            colors = [name.replace(folders.DEPTH_FOLDER, folders.COLOR_FOLDER) for name in names]
+            rows = [f"{k:.6f} {name}" for k, name in enumerate(colors)]
+            _write_rows(folder / _COLORS, "timestamp filename", rows)
         fx, fy = matrices[0, (0, 1), (0, 1)].tolist()
         cx, cy = (matrices[0, :2, 2] - 0.5).tolist()
         (folder / _CALIBRATION).write_text(f"{fx!r} {fy!r} {cx!r} {cy!r}\n", "utf-8")
 
 
 def _is_ours(folder: Path) -> bool:
-    return folders.is_ours(folder, _POSES, _IMAGES, _CALIBRATION)
+    return folders.is_ours(folder, _POSES, _IMAGES, _CALIBRATION, _COLORS)
 
 
 def _write_rows(file: Path, columns: str, rows: list[str]) -> None:
@@ -191,6 +202,26 @@ def _associated(
         because = f"they have no pose of their own within {MOST_SECONDS} s"
         notes.append(folders.dropped(lost, len(files), because))
     return np.flatnonzero(kept).tolist(), pose_of[kept], notes
+
+
+def _colors(
+    folder: Path,
+    times: NDArray[np.float64],
+    files: list[Path],
+    stored: Sequence[Stored],
+    asked: Asked,
+) -> Colored:
+    """Return the colours of depth images taken at `times` (N,), and what to tell."""
+    if not (folder / _COLORS).is_file() or not asked.looks_for_color:
+        return None, []
+    color_times, images = _read_images(folder / _COLORS, asked)
+    of_depth = _nearest(times, color_times)
+    gap = float(np.abs(color_times[of_depth] - times).max())
+    if gap > MOST_SECONDS:
+        because = f"images are up to {gap:.4f} s from the depth, and {MOST_SECONDS} s are allowed"
+        return None, [Assumption("colour", "none", because)]
+    because = f"TUM's are registered to the depth; taken at most {gap:.4f} s apart"
+    return colors_of([images[k] for k in of_depth], files, stored, asked, because)
 
 
 def _nearest(times: NDArray[np.float64], among: NDArray[np.float64]) -> NDArray[np.intp]:

@@ -1,0 +1,1 @@
+"""Views with colours give a mesh theirs."""
