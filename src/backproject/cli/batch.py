@@ -47,7 +47,7 @@ A_MINUTE = 60.0
 
 @dataclass(frozen=True, kw_only=True)
 class Given(Asked):
-    """The rig of those tasks that render, and what you know of the captures of those that do not."""
+    """The rig of the tasks that render, and what you know of the captures of those that do not."""
 
     rig: str = "dodecahedron"
     """dodecahedron (the paper's 20), fibonacci:N, turntable:N, or a file of `x y z` lines."""
@@ -81,6 +81,8 @@ class Batch(Common):
     Run it again to go on, or to do again what failed or changed.
     """
 
+    quiet: bool = False
+    """Say nothing but errors, and how far it is once a minute."""
     inputs: Annotated[Positional[tuple[str, ...]], arg(metavar="INPUT...")]
     """Files, folders, patterns, text lists, zips and tars of meshes, or URLs; captures for fuse and
     check."""
@@ -124,6 +126,8 @@ class Batch(Common):
         super().check()
         if sys.platform == "win32":
             raise InputError("batch: got Windows, expected Linux or macOS, whose locks it needs")
+        if not self.inputs:
+            raise InputError("INPUT: got none, expected files, folders, archives or URLs")
         check_between("--jobs", self.jobs, 0, 10_000, "0 (one a core) to 10000")
         check_between("--retries", self.retries, 0, 1000, "0 to 1000")
         check_between("--timeout", self.timeout, 0.001, np.inf, "a number of seconds above 0")
