@@ -40,7 +40,7 @@ FRONT = np.array([0.55, -0.85, 0.45])
 """From where the 3D views look at first; the same as the first picture of `report.pictures`."""
 FARTHEST = 2.2
 """Cameras that stand farther from the object's centre, in diameters, are drawn there."""
-FRUSTUM = 0.22
+FRUSTUM = 0.34
 """The height of a camera's image where it is drawn, in diameters."""
 Floats = NDArray[np.float64]
 
@@ -104,8 +104,8 @@ class DrawnCameras:
     """Cameras as frusta, each with its depth map.
 
     `outline` (L, 3) is one line, broken by nan; `vertices` (V, 3) and `faces` (F, 3) are the
-    pixels of the depth maps, `share` (F,) their depth from near, 0, to far, 1. From `eye` (N, 3)
-    each camera looks at the object, `up` (N, 3).
+    pixels of the depth maps, `share` (F,) their depth from near, 0, to far, 1. The cameras stand at
+    `eye` (N, 3).
     """
 
     outline: NDArray[np.float32]
@@ -113,7 +113,6 @@ class DrawnCameras:
     faces: NDArray[np.int32]
     share: NDArray[np.float32]
     eye: Floats
-    up: Floats
 
     @classmethod
     def of(cls, views: ViewSet, stage: Stage, near: float, far: float) -> DrawnCameras:
@@ -136,7 +135,6 @@ class DrawnCameras:
             ).astype(np.int32),
             ((depth - near) / (far - near)).astype(np.float32),
             stage.stage_from_world.apply(views.rig.centers_world),
-            stage.stage_from_world.apply_to_directions(-views.rig.world_from_camera[:, :3, 1]),
         )
 
 

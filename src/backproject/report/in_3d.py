@@ -75,7 +75,7 @@ def _bar(result: Result) -> Markup:
 def _meanings(result: Result) -> Iterator[Markup]:
     yield swatch(hex_of(CLAY), "surface")
     if result.truth:
-        yield swatch(hex_of(TRUTH), "truth, in the overlay")
+        yield swatch(hex_of(TRUTH), "truth, in the overlay: mottled where both agree")
     if result.mesh.support is not None:
         yield swatch(hex_of(INFERRED), "inferred: no camera saw it")
 

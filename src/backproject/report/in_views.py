@@ -49,8 +49,11 @@ def section_of_depth_maps(views: ViewSet, near: float, far: float) -> Markup:
                 title=f"look at the 3D views from camera {k}",
                 data_look=k,
             ),
-            image(silhouette_image(views.depth[k]), f"silhouette of view {k}"),
-            element("figcaption", _number(k), f" {views.silhouettes[k].mean():.0%} on the surface"),
+            element(
+                "figcaption",
+                element("span", _number(k), f" {views.silhouettes[k].mean():.0%} on the surface"),
+                image(silhouette_image(views.depth[k]), f"silhouette of view {k}"),
+            ),
             class_="view",
         )
         for k in _chosen(len(views))
@@ -64,7 +67,7 @@ def section_of_depth_maps(views: ViewSet, near: float, far: float) -> Markup:
             key(
                 swatch("#ffffff", "empty"),
                 swatch(hex_of(UNMEASURED), "not measured"),
-                swatch(DEPTH_STOPS[-1][1], "in the small silhouettes: a surface was seen"),
+                swatch(DEPTH_STOPS[-1][1], "in the silhouettes below: a surface was seen"),
             ),
             class_="legend",
         ),

@@ -12,7 +12,7 @@ from importlib import metadata
 from backproject.geometry.views import ViewSet
 from backproject.report.capture import assumptions_of, facts_of
 from backproject.report.markup import Content, Markup, element
-from backproject.report.page import section, table
+from backproject.report.page import section, table, titled
 
 PACKAGES = ("backproject", "numpy", "numba", "scipy", "libigl", "plotly")
 
@@ -24,6 +24,11 @@ class Making:
     command: str = ""
     settings: Mapping[str, str] = field(default_factory=dict)
     seconds: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def total(self) -> float:
+        """The seconds of all stages."""
+        return sum(self.seconds.values())
 
 
 def versions() -> list[tuple[str, str]]:
@@ -41,19 +46,21 @@ def versions() -> list[tuple[str, str]]:
 def section_of_making(making: Making, views: ViewSet | None) -> Markup:
     """Return the section of a report about how its result was made."""
     content: list[Content] = []
+    facts: list[Markup] = []
     if making.command:
         content.append(element("pre", making.command))
     if making.seconds:
-        rows = [(stage, f"{spent:.2f} s") for stage, spent in making.seconds.items()]
-        content += [element("h3", "Seconds"), table(rows)]
+        spent = [(stage, f"{each:.2f} s") for stage, each in making.seconds.items()]
+        facts.append(titled("Seconds", table([*spent, ("all", f"{making.total:.2f} s")])))
     if making.settings:
-        content += [element("h3", "Settings"), table(making.settings.items())]
+        facts.append(titled("Settings", table(making.settings.items())))
     if views:
-        content += [element("h3", "Views"), table(facts_of(views))]
-        if assumed := assumptions_of(views):
-            head = ("about", "understood as", "because")
-            content += [element("h3", "What was assumed of them"), table(assumed, head=head)]
-    content += [element("h3", "Versions"), table(versions())]
+        facts.append(titled("Views", table(facts_of(views))))
+    facts.append(titled("Versions", table(versions())))
+    content.append(element("div", *facts, class_="beside"))
+    if views and (assumed := assumptions_of(views)):
+        head = ("about", "understood as", "because")
+        content.append(titled("What was assumed of the views", table(assumed, head=head)))
     return section("How it was made", *content, id_="making")
 
 

@@ -76,6 +76,11 @@ def section(title: str, *content: Content, id_: str, about: Content = "") -> Mar
     return element("section", element("h2", title), *told, *content, id_=id_)
 
 
+def titled(title: str, *content: Content) -> Markup:
+    """Return a part of a section with its own small heading."""
+    return element("div", element("h3", title), *content)
+
+
 def table(rows: Iterable[Sequence[Content]], *, head: Sequence[Content] = ()) -> Markup:
     """Return a table; the first cell of every row names it."""
     top = [element("thead", element("tr", *(element("th", cell) for cell in head)))] if head else []

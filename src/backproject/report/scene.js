@@ -114,8 +114,7 @@
     left: [[-1, 0, 0], [0, 0, 1]], right: [[1, 0, 0], [0, 0, 1]],
     above: [[0, -0.001, 1], [0, 0, 1]], below: [[0, -0.001, -1], [0, 0, 1]],
   };
-  // Distances of the eye in diameters: all of the object is seen, or all of the cameras around it.
-  const NEAR = 1.5, FAR = 6;
+  const NEAR = 1.4; // from the eye to the object's centre, in diameters: all of it is seen
 
   const point = ([x, y, z]) => ({ x, y, z });
 
@@ -196,7 +195,8 @@
     const stepBack = () => {
       const { x, y, z } = camera.eye;
       const distance = Math.hypot(x, y, z) * cube;
-      if (distance < FAR) lookFrom({ ...camera, eye: point([x, y, z].map((v) => (v * FAR) / distance)) });
+      if (distance >= data.far) return;
+      lookFrom({ ...camera, eye: point([x, y, z].map((v) => (v * data.far) / distance)) });
     };
     for (const input of document.querySelectorAll("input[value=cameras]")) {
       input.addEventListener("change", () => input.checked && stepBack());
@@ -214,10 +214,11 @@
   // ---- the curves
 
   const showCurves = (data) => {
-    const ticks = [-6, -5, -4, -3, -2, -1];
+    const [low, high] = data.span.map((end) => Math.round(Math.log10(end)));
+    const ticks = Array.from({ length: high - low + 1 }, (_, k) => low + k);
     const axes = {
       xaxis: {
-        type: "log", range: data.span.map(Math.log10), gridcolor: "#eceef1", zeroline: false,
+        type: "log", range: [low, high], gridcolor: "#eceef1", zeroline: false,
         tickvals: ticks.map((power) => 10 ** power), ticktext: ticks.map((power) => `1e${power}`),
         title: { text: "distance, in diameters" },
       },
@@ -233,12 +234,11 @@
     const title = (text) => ({ text, x: 0, xref: "paper", font: { size: 14, color: INK } });
     const percent = (text) => ({ title: { text }, tickformat: ".0%", gridcolor: "#eceef1", rangemode: "tozero" });
     const shown = { displayModeBar: false, responsive: true };
-    const wide = data.edge.slice(1).map((edge, k) => edge - data.edge[k]);
     Plotly.newPlot("histogram", data.sides.map((side) => ({
-      type: "bar", x: data.middle, y: side.share, width: wide, name: side.name,
+      type: "bar", x: data.middle, y: side.share, name: side.name,
       marker: { color: side.color, opacity: 0.65, line: { width: 0 } },
       hovertemplate: "%{x:.1e}: %{y:.2%}<extra></extra>",
-    })), { ...axes, title: title("Distances"), barmode: "overlay", yaxis: percent("share of the samples") }, shown);
+    })), { ...axes, title: title("Distances"), barmode: "overlay", bargap: 0, yaxis: percent("share of the samples") }, shown);
     Plotly.newPlot("cumulative", data.sides.map((side) => ({
       type: "scatter", mode: "lines", x: data.edge, y: side.within, name: side.name,
       line: { color: side.color, width: 2 },

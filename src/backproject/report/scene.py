@@ -23,7 +23,6 @@ from backproject.report.colors import (
     view_colors,
 )
 from backproject.report.display import (
-    FARTHEST,
     FRONT,
     DrawnCameras,
     DrawnMesh,
@@ -32,8 +31,10 @@ from backproject.report.display import (
 from backproject.report.markup import Markup, element
 from backproject.report.result import Result
 
-MARGIN = 0.25
+MARGIN = 0.1
 """Around the farthest thing that is drawn, in diameters."""
+HALF_ANGLE = np.radians(22.5)
+"""Half of the angle that the 3D views show from bottom to top; the library's own."""
 LEVELS = 256
 
 
@@ -101,10 +102,11 @@ class Scene:
         if self.result.mesh.support is not None:
             unseen = self.result.mesh.support[drawn["mesh"].source] == 0
             meshes["mesh"]["unseen"] = packed(unseen.astype(np.uint8))
-        content = {
+        cameras = self._cameras()
+        content: dict[str, Any] = {
             "meshes": meshes,
             "cloud": self._points(),
-            "cameras": self._cameras(),
+            "cameras": _packed_cameras(cameras) if cameras else None,
             "colors": {
                 "mesh": hex_of(CLAY),
                 "truth": hex_of(TRUTH),
@@ -116,12 +118,19 @@ class Scene:
             "first": self.first,
             "front": (FRONT / np.linalg.norm(FRONT)).tolist(),
         }
-        return content | {"half": self._half(content, drawn)}, drawn
+        corners = [each.vertices for each in drawn.values()]
+        if cameras:
+            corners.append(cameras.outline)
+        reach = float(np.nanmax(np.linalg.norm(np.concatenate(corners), axis=1)))
+        # the side of the cube that holds all, and from how far all of it is seen, in diameters
+        content |= {"half": reach + MARGIN, "far": reach / np.sin(HALF_ANGLE)}
+        return content, drawn
 
-    def _half(self, content: dict[str, Any], drawn: dict[str, DrawnMesh]) -> float:
-        """Return half the side of the cube that holds all that is drawn, in diameters."""
-        reach = max(float(np.abs(each.vertices).max()) for each in drawn.values())
-        return max(reach, FARTHEST if content["cameras"] else 0.0) + MARGIN
+    def _cameras(self) -> DrawnCameras | None:
+        about = self.result
+        if about.views is None:
+            return None
+        return DrawnCameras.of(about.views, about.stage, *about.depth_scale)
 
     def _points(self) -> dict[str, Any] | None:
         if self.result.cloud is None or len(self.result.cloud) == 0:
@@ -135,19 +144,16 @@ class Scene:
             "colors": [hex_of(color) for color in view_colors(count)],
         }
 
-    def _cameras(self) -> dict[str, Any] | None:
-        if self.result.views is None:
-            return None
-        cameras = DrawnCameras.of(self.result.views, self.result.stage, *self.result.depth_scale)
-        eye = cameras.eye / np.linalg.norm(cameras.eye, axis=1, keepdims=True)
-        return {
-            "outline": [packed(axis) for axis in cameras.outline.T],
-            "place": [packed(axis) for axis in cameras.vertices.T],
-            "faces": [packed(_least(axis, len(cameras.vertices))) for axis in cameras.faces.T],
-            "share": packed(cameras.share),
-            "eye": np.round(eye, 6).tolist(),
-            "up": np.round(cameras.up, 6).tolist(),
-        }
+
+def _packed_cameras(cameras: DrawnCameras) -> dict[str, Any]:
+    eye = cameras.eye / np.linalg.norm(cameras.eye, axis=1, keepdims=True)
+    return {
+        "outline": [packed(axis) for axis in cameras.outline.T],
+        "place": [packed(axis) for axis in cameras.vertices.T],
+        "faces": [packed(_least(axis, len(cameras.vertices))) for axis in cameras.faces.T],
+        "share": packed(cameras.share),
+        "eye": np.round(eye, 6).tolist(),
+    }
 
 
 def packed(values: NDArray[Any]) -> dict[str, str]:

@@ -13,10 +13,10 @@ from backproject.report.colors import ERROR_STOPS
 from backproject.report.selftest import SelfTest
 
 HEAD = ("score", "value", "unit", "what it is", "best")
-SHOWN = (1e-6, 1e-1)
+SHOWN = (1e-8, 1e-1)
 """The ends of the curves' axis, in diameters."""
-BINS = 75
-"""Bins of the histogram: fifteen to a power of ten."""
+BINS = 84
+"""Bins of the histogram: twelve to a power of ten."""
 _SHARE = "0 to 1"
 _UNIT = "diameters"
 Row = tuple[str, str, str, str, str]
@@ -189,7 +189,7 @@ def _rounded(values: NDArray[np.float64]) -> list[float]:
 
 
 def _length(value: float | None) -> str:
-    return "not known" if value is None or np.isnan(value) else f"{value:.3g}"
+    return "not known" if value is None or np.isnan(value) else f"{value:.2e}"
 
 
 def _share(value: float | None) -> str:

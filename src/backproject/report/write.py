@@ -120,4 +120,4 @@ def _figures(result: Result) -> Iterator[tuple[str, str, str]]:
         yield f"{inferred_fraction(result.mesh):.1%}", "Inferred", "area that no camera saw"
     yield f"{len(result.mesh.faces):,}", "Triangles", "of the reconstruction"
     if result.making.seconds:
-        yield f"{sum(result.making.seconds.values()):.1f} s", "Time", "all stages"
+        yield f"{result.making.total:.1f} s", "Time", "all stages"
