@@ -4,39 +4,52 @@ from __future__ import annotations
 
 import base64
 import heapq
-import html
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
+from pathlib import Path, PurePosixPath
 
-from backproject.batch.collect import rows_of
+from backproject.batch.collect import TABLE, rows_of
 from backproject.batch.ledger import Last, Row
 from backproject.batch.stores import Store
-from backproject.io.atomic import atomic_file
+from backproject.batch.tasks import PICTURE_FILE
+from backproject.report.markup import Markup, element, joined
+from backproject.report.page import (
+    document,
+    gallery,
+    picture,
+    section,
+    table,
+    tiles,
+    titled,
+    write_page,
+)
 
 PAGE = "index.html"
 WORST = 20
 """Shapes that are shown with their pictures."""
 EXAMPLES = 5
 """Inputs that are named for each reason of a failure."""
+REASONS = 100
+"""Reasons that are listed, those of the most shapes."""
 BINS = 40
+LEAST = 1e-7
+"""Below it, a value counts as this on a logarithmic scale."""
+_WIDTH, _HEIGHT, _BELOW = 16, 100, 20
 JUDGED = {
-    "roundtrip": (("chamfer", "Chamfer, in diameters"), ("inferred_fraction", "share inferred")),
-    "fuse": (("inferred_fraction", "share inferred"),),
-    "check": (("clash_given", "share of contradiction"),),
+    "roundtrip": (
+        ("chamfer", "Chamfer, in diameters"),
+        ("hausdorff", "Hausdorff, in diameters"),
+        ("inferred_fraction", "share of the surface that is inferred"),
+    ),
+    "fuse": (("inferred_fraction", "share of the surface that is inferred"),),
+    "check": (("clash_given", "share of contradiction in what views say of each other"),),
     "render": (),
 }
 """By task: the facts whose spread is shown, more is worse; the first picks the worst shapes."""
 _STYLE = """
-body{font:15px/1.5 system-ui,sans-serif;color:#2b2f36;max-width:60rem;margin:2rem auto;
-padding:0 1rem}
-h1{font-size:1.5rem}h2{font-size:1.1rem;margin-top:2rem}td,th{padding:.15rem .8rem .15rem 0;
-text-align:left;vertical-align:top}td.n{text-align:right;font-variant-numeric:tabular-nums}
-.shapes{display:grid;grid-template-columns:repeat(auto-fill,minmax(17rem,1fr));gap:1rem}
-figure{margin:0}figure img{width:100%;border:1px solid #d5d9de}figcaption{font-size:.8rem;
-overflow-wrap:anywhere}.quiet{color:#7a808a}svg text{font-size:11px;fill:#7a808a}
+svg{display:block;width:100%;max-width:44rem}svg text{font-size:11px;fill:#6b727d}
+.gallery{grid-template-columns:repeat(auto-fill,minmax(260px,1fr))}
 """
 
 
@@ -46,41 +59,45 @@ class _Sums:
 
     done: int = 0
     failed: int = 0
-    seconds: float = 0.0
+    busy: float = 0.0
     bytes: int = 0
     task: str = "roundtrip"
     values: dict[str, list[float]] = field(default_factory=dict)
-    worst: list[tuple[float, str, Row]] = field(default_factory=list)
-    reasons: dict[tuple[str, str], list[str]] = field(default_factory=dict)
-    counts: dict[tuple[str, str], int] = field(default_factory=dict)
+    worst: list[tuple[float, str, str]] = field(default_factory=list)
+    reasons: dict[tuple[str, str], tuple[int, list[str]]] = field(default_factory=dict)
 
     def add(self, row: Row) -> None:
         self.task = row["task"]
-        if row["status"] != "done":
+        if row["status"] == "done":
+            self._done(row)
+        else:
             self._failed(row)
-            return
+
+    def _done(self, row: Row) -> None:
         self.done += 1
-        self.seconds += row.get("busy") or 0.0
+        self.busy += row.get("busy") or 0.0
         self.bytes += row.get("bytes") or 0
         facts = row.get("facts") or {}
-        for number, (name, _) in enumerate(JUDGED.get(self.task, ())):
+        for number, (name, _) in enumerate(JUDGED[self.task]):
             value = facts.get(name)
-            if not isinstance(value, float | int):
+            if value is None:
                 continue
             self.values.setdefault(name, []).append(float(value))
             if number == 0:
-                heapq.heappush(self.worst, (float(value), row["input"], row))
+                heapq.heappush(self.worst, (float(value), row["input"], str(row["folder"])))
                 if len(self.worst) > WORST:
                     heapq.heappop(self.worst)
 
     def _failed(self, row: Row) -> None:
         self.failed += 1
         kind, name = str(row.get("kind")), row["input"]
-        reason = (kind, str(row.get("reason")).replace(Path(name).name, "*").replace(name, "*"))
-        self.counts[reason] = self.counts.get(reason, 0) + 1
-        examples = self.reasons.setdefault(reason, [])
-        if len(examples) < EXAMPLES:
+        told = str(row.get("reason"))
+        for own in (name, PurePosixPath(name).name):  # alike but for the name is the same reason
+            told = told.replace(own, "*")
+        count, examples = self.reasons.setdefault((kind, told), (0, []))
+        if count < EXAMPLES:
             examples.append(name)
+        self.reasons[kind, told] = (count + 1, examples)
 
 
 def write_summary(known: Mapping[str, Last], store: Store, out: Path) -> Path:
@@ -88,77 +105,107 @@ def write_summary(known: Mapping[str, Last], store: Store, out: Path) -> Path:
     sums = _Sums()
     for row in rows_of(known):
         sums.add(row)
-    title = f"{sums.done + sums.failed:,} shapes, {sums.task}"
-    parts = [
-        f"<!doctype html><html lang=en><meta charset=utf-8><title>{html.escape(title)}</title>",
-        f"<style>{_STYLE}</style><h1>{html.escape(title)}</h1>",
-        f"<p>{sums.done:,} done, {sums.failed:,} failed. <span class=quiet>",
-        f"{sums.seconds:,.0f} seconds of one core, {sums.bytes / 1e6:,.1f} MB.</span></p>",
-        *(
-            _spread(what, sums.values[name])
-            for name, what in JUDGED.get(sums.task, ())
-            if sums.values.get(name)
+    page = document(
+        title=f"{sums.done + sums.failed:,} shapes, {sums.task}",
+        lead=joined(
+            element("p", f"One row a shape is in {TABLE}.", class_="lead"), tiles(_figures(sums))
         ),
-        _worst(sums, store),
-        _failures(sums),
-    ]
-    with atomic_file(out / PAGE) as beside:
-        beside.write_text("\n".join(parts), "utf-8")
+        sections=[each for each in (_spreads(sums), _worst(sums, store), _failures(sums)) if each],
+        style=_STYLE,
+    )
+    write_page(page, out / PAGE)
     return out / PAGE
 
 
-def _spread(what: str, values: Sequence[float]) -> str:
-    """Return a histogram on a logarithmic scale, with median and the last percent marked."""
-    ordered = sorted(values)
-    marks = {f"{share:.0%}": ordered[int(share * (len(ordered) - 1))] for share in (0.5, 0.95, 1)}
-    least = max(1e-7, min((value for value in ordered if value > 0), default=1e-7))
-    low, high = math.log10(least), math.log10(max(ordered[-1], least * 1.01))
-    counts = [0] * BINS
-    for value in ordered:
-        place = (math.log10(max(value, least)) - low) / (high - low)
-        counts[min(BINS - 1, int(place * BINS))] += 1
-    bars = "".join(
-        f"<rect x={k * 16} y={110 - round(100 * n / max(counts))} width=14"
-        f" height={round(100 * n / max(counts))} fill='#5f879f'><title>{n}</title></rect>"
-        for k, n in enumerate(counts)
-    )
-    told = ", ".join(f"{share} at most {value:.3g}" for share, value in marks.items())
-    return (
-        f"<h2>{html.escape(what)}</h2><svg viewBox='0 0 {BINS * 16} 130' width='100%'>{bars}"
-        f"<text x=0 y=126>{least:.2g}</text><text x={BINS * 16} y=126 text-anchor=end>"
-        f"{ordered[-1]:.2g}</text></svg><p class=quiet>{told}; logarithmic scale.</p>"
-    )
+def _figures(sums: _Sums) -> Iterator[tuple[str, str, str]]:
+    yield f"{sums.done:,}", "Done", "shapes"
+    yield f"{sums.failed:,}", "Failed", "shapes"
+    for name, what in JUDGED[sums.task][:1]:
+        if name in sums.values:
+            yield f"{_at(sums.values[name], 0.5):.2g}", f"Median {name}", what
+    if sums.done:
+        yield f"{sums.busy / sums.done:.2g} s", "A shape", "of one core, mean"
+        yield f"{sums.bytes / sums.done / 1e6:.2g} MB", "A shape", "of files, mean"
 
 
-def _worst(sums: _Sums, store: Store) -> str:
-    if not sums.worst:
-        return ""
-    name, what = JUDGED[sums.task][0]
-    shown = []
-    for value, given, row in sorted(sums.worst, key=lambda each: (-each[0], each[1])):
-        picture = store.read(str(row.get("folder")), "picture.png")
-        image = ""
-        if picture:
-            code = base64.b64encode(picture).decode()
-            image = f"<img alt='' src='data:image/png;base64,{code}'>"
-        shown.append(
-            f"<figure>{image}<figcaption>{html.escape(given)}<br>{name} {value:.3g}"
-            f" <span class=quiet>{html.escape(str(row.get('folder')))}</span></figcaption></figure>"
-        )
-    return f"<h2>The worst by {html.escape(what)}</h2><div class=shapes>{''.join(shown)}</div>"
+def _at(values: Sequence[float], share: float) -> float:
+    return sorted(values)[int(share * (len(values) - 1))]
 
 
-def _failures(sums: _Sums) -> str:
-    if not sums.counts:
-        return ""
-    rows = [
-        [str(count), kind, reason, "; ".join(sums.reasons[kind, reason])]
-        for (kind, reason), count in sorted(sums.counts.items(), key=lambda each: -each[1])
+def _spreads(sums: _Sums) -> Markup | None:
+    shown = [
+        titled(what, _histogram(sums.values[name]))
+        for name, what in JUDGED[sums.task]
+        if name in sums.values
     ]
-    return "<h2>Failures</h2>" + _table(["shapes", "kind", "reason", "among them"], rows)
+    if not shown:
+        return None
+    return section("How it is spread", *shown, id_="spread", about="On a logarithmic scale.")
 
 
-def _table(head: Iterable[str], rows: Iterable[Sequence[Any]]) -> str:
-    top = "".join(f"<th>{html.escape(each)}</th>" for each in head)
-    lines = ("".join(f"<td>{html.escape(str(each))}</td>" for each in row) for row in rows)
-    return f"<table><tr>{top}</tr>{''.join(f'<tr>{line}</tr>' for line in lines)}</table>"
+def _histogram(values: Sequence[float]) -> Markup:
+    """Return bars over the logarithm of the values, and some of the values below."""
+    logs = [math.log10(max(value, LEAST)) for value in values]
+    low, high = min(logs), max(logs)
+    counts = [0] * BINS
+    for each in logs:
+        share = (each - low) / (high - low) if high > low else 0.5
+        counts[min(BINS - 1, int(share * BINS))] += 1
+    told = ", ".join(f"{share:.0%} at most {_at(values, share):.3g}" for share in (0.5, 0.95, 1))
+    return joined(
+        element(
+            "svg",
+            *(_bar(k, count, max(counts)) for k, count in enumerate(counts)),
+            element("text", f"{10**low:.2g}", x=0, y=_HEIGHT + _BELOW - 4),
+            element(
+                "text",
+                f"{10**high:.2g}",
+                x=BINS * _WIDTH,
+                y=_HEIGHT + _BELOW - 4,
+                text_anchor="end",
+            ),
+            viewBox=f"0 0 {BINS * _WIDTH} {_HEIGHT + _BELOW}",
+        ),
+        element("p", told, class_="about"),
+    )
+
+
+def _bar(number: int, count: int, most: int) -> Markup:
+    height = round(_HEIGHT * count / most, 1)
+    return element(
+        "rect",
+        element("title", f"{count:,}"),
+        x=number * _WIDTH,
+        y=_HEIGHT - height,
+        width=_WIDTH - 2,
+        height=height,
+        fill="#5f879f",
+    )
+
+
+def _worst(sums: _Sums, store: Store) -> Markup | None:
+    if not sums.worst:
+        return None
+    name, what = JUDGED[sums.task][0]
+    figures = []
+    for value, given, folder in sorted(sums.worst, key=lambda each: (-each[0], each[1])):
+        caption = joined(element("b", f"{value:.3g}"), f" {given}, in {folder}")
+        content = store.read(folder, PICTURE_FILE)
+        if content is None:
+            figures.append(element("figure", element("figcaption", caption)))
+        else:
+            source = "data:image/png;base64," + base64.b64encode(content).decode("ascii")
+            figures.append(picture(source, f"{given}, {name} {value:.3g}", caption))
+    about = f"By {what}. Left what was given, right what was made of it."
+    return section("The worst", gallery(figures), id_="worst", about=about)
+
+
+def _failures(sums: _Sums) -> Markup | None:
+    if not sums.reasons:
+        return None
+    most = sorted(sums.reasons.items(), key=lambda each: (-each[1][0], each[0]))[:REASONS]
+    rows = [
+        (f"{count:,}", kind, told, "; ".join(examples)) for (kind, told), (count, examples) in most
+    ]
+    head = ("shapes", "kind", "reason", "among them")
+    return section("What failed", table(rows, head=head), id_="failures")

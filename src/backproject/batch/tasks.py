@@ -36,6 +36,7 @@ FROM = (0.55, 0.45, 0.85)
 """From where pictures show a shape."""
 PICTURE = 160
 """The side of a shape's picture in pixels."""
+PICTURE_FILE = "picture.png"
 
 
 @dataclass(frozen=True)
@@ -195,4 +196,4 @@ def _draw(work: Work, *meshes: Mesh) -> None:
         rig = camera_around(meshes[0], FROM, PICTURE)
         images = [shaded(mesh, rig, inferred=INFERRED, threads=work.threads) for mesh in meshes]
         whole = np.concatenate(images, axis=1)
-        Image.fromarray((whole * 255).round().astype(np.uint8)).save(work.folder / "picture.png")
+        Image.fromarray((whole * 255).round().astype(np.uint8)).save(work.folder / PICTURE_FILE)
