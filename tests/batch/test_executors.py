@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from concurrent.futures import wait
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -30,7 +31,7 @@ def refuse(text):
     raise InputError(text)
 
 
-class Stubborn(Exception):
+class StubbornError(Exception):
     """An exception that cannot be pickled."""
 
     def __init__(self, text):
@@ -39,7 +40,7 @@ class Stubborn(Exception):
 
 
 def refuse_stubbornly():
-    raise Stubborn("no")
+    raise StubbornError("no")
 
 
 def crash():
@@ -90,7 +91,7 @@ def test_a_future_raises_what_the_job_raised(executor):
 
 
 def test_an_exception_that_cannot_travel_is_told(two):
-    with pytest.raises(RuntimeError, match="Stubborn: no"):
+    with pytest.raises(RuntimeError, match="StubbornError: no"):
         two.submit(refuse_stubbornly).result()
     assert two.submit(add, 1).result() == 1
 
@@ -177,7 +178,7 @@ def test_workers_end_with_the_process_that_started_them():
     processes = [int(word) for word in told.stdout.split()]
     assert processes
     for _ in range(200):
-        if not any(os.path.exists(f"/proc/{each}") for each in processes):
+        if not any(Path(f"/proc/{each}").exists() for each in processes):
             return
         time.sleep(0.1)
     pytest.fail(f"{processes} still run")

@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from conftest import RENDER, ROUNDTRIP, ledger_rows, make_shapes, run, tree, unsound
+from small import RENDER, ROUNDTRIP, ledger_rows, make_shapes, run, tree, unsound
 
 from backproject.batch.executors import Processes, Serial
 from backproject.batch.job import attempt
@@ -121,7 +121,7 @@ def test_what_the_input_is_to_blame_for_is_not_tried_again(tmp_path):
 
 def test_out_of_memory_is_one_row(tmp_path):
     few = make_shapes(tmp_path / "few", 3)
-    tally, seen = run(
+    tally, _ = run(
         [few],
         tmp_path / "out",
         engine=partial(Processes, 1, memory=2_000_000_000),
