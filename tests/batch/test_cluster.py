@@ -97,7 +97,7 @@ def test_a_node_is_killed_and_every_shape_still_arrives(cluster, tmp_path):
 
 
 def test_crash_and_time_mean_the_same_as_on_one_machine(cluster):
-    engine = engine_at(cluster, timeout=2.0)
+    engine = engine_at(cluster, timeout=2.0, warm=partial(sleep, 0))
     try:
         assert engine.submit(sleep, 0.1).result() == 0.1
         with pytest.raises(CrashedError, match="signal 9"):

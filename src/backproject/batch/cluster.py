@@ -5,6 +5,7 @@ how one ends that takes too much, is up to a worker process of `executors`, besi
 from __future__ import annotations
 
 import math
+import pickle
 from collections.abc import Callable
 from concurrent.futures import Future
 from concurrent.futures import wait as wait_for
@@ -37,7 +38,9 @@ class Cluster(Engine):
     ) -> None:
         self._ray = _imported()
         self._most, self._threads = most, threads
-        self._kept = (timeout, memory, threads, warm)
+        self._kept = pickle.dumps(
+            {"timeout": timeout, "memory": memory, "threads": threads, "warm": warm}
+        )
         self._ours = not self._ray.is_initialized()
         if self._ours:
             self._connect(address)
@@ -110,21 +113,21 @@ class Cluster(Engine):
 
 
 def _beside_ray(
-    kept: tuple[Any, ...], work: Callable[..., Any], given: tuple[Any, ...], named: dict[str, Any]
+    kept: bytes, work: Callable[..., Any], given: tuple[Any, ...], named: dict[str, Any]
 ) -> tuple[bool, Any]:
     """Return whether a call went well, in the process beside this one of Ray's, and its result."""
     try:
-        return True, _process(*kept).submit(work, *given, **named).result()
+        return True, _process(kept).submit(work, *given, **named).result()
     except Exception as error:
         return False, error
 
 
 @cache
-def _process(
-    timeout: float | None, memory: int | None, threads: int, warm: Callable[[], Any] | None
-) -> Processes:
-    """Return the one worker beside this process of Ray's, which stays for its later tasks."""
-    return Processes(1, timeout=timeout, memory=memory, threads=threads, warm=warm)
+def _process(kept: bytes) -> Processes:
+    """Return the one worker beside this process of Ray's, which stays for its later tasks: by the
+    bytes of its settings, which are the same for all tasks of a driver.
+    """
+    return Processes(1, **pickle.loads(kept))
 
 
 def _imported() -> Any:

@@ -73,6 +73,6 @@ def _parquet(table: Path, path: Path) -> list[Path]:
         from pyarrow import parquet
     except ImportError:
         return []
-    with atomic_file(path) as beside:
-        parquet.write_table(arrow.read_csv(table), beside)
+    with atomic_file(path) as beside, table.open("rb") as source, beside.open("wb") as target:
+        parquet.write_table(arrow.read_csv(source), target)
     return [path]

@@ -124,9 +124,10 @@ def work(job: Job) -> Made:
 
 def id_of(name: str, content: str) -> str:
     """Return the folder of an input: readable, and its own for each name and content."""
-    readable = re.sub(r"[^A-Za-z0-9._]+", "-", name)[-_NAMED:].strip("-.")
-    own = hashlib.sha256("\0".join((name, content)).encode()).hexdigest()[:16]
-    return f"{readable}-{own}"
+    own_part = name.partition("::")[0]  # of a chain of URLs, the one inside the others
+    readable = re.sub(r"[^A-Za-z0-9._]+", "-", own_part)[-_NAMED:].strip("-.")
+    told = hashlib.sha256("\0".join((name, content)).encode()).hexdigest()[:16]
+    return f"{readable}-{told}"
 
 
 def digest_of(content: str, settings: Settings) -> str:

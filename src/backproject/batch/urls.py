@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from backproject.errors import InputError
 
 
 def is_url(word: str) -> bool:
-    """Return whether a word is a URL and no path."""
-    return "://" in word
+    """Return whether a word is a URL and no path; a path made of one has lost a slash."""
+    return re.match(r"[A-Za-z][A-Za-z0-9+.-]+:/", word) is not None
 
 
 def filesystem_of(url: str) -> tuple[Any, str]:
