@@ -97,6 +97,42 @@ def compile_kernels() -> dict[str, Any]:
     }
 
 
+def driver(shapes: str) -> dict[str, Any]:
+    """Return the memory (bytes) of a driver of many small shapes, after so many of them."""
+    import tempfile
+
+    import numpy as np
+
+    import backproject as bp
+    from backproject.batch.executors import Processes
+    from backproject.batch.run import run_batch
+    from backproject.batch.settings import Settings
+    from backproject.geometry.rig import RigSettings
+
+    count, seen = int(shapes), {}
+    marks = {1, count // 10, count // 2, count}
+    corners = np.concatenate([np.eye(3), -np.eye(3)])
+    faces = [(0, 1, 2), (1, 3, 2), (3, 4, 2), (4, 0, 2), (1, 0, 5), (3, 1, 5), (4, 3, 5), (0, 4, 5)]
+    with tempfile.TemporaryDirectory() as folder:
+        given = Path(folder) / "in"
+        given.mkdir()
+        for number in range(count):
+            bp.Mesh(corners * (1 + number / count), np.array(faces)).save(given / f"{number}.ply")
+
+        def listen(tally: Any, row: Any) -> None:
+            if row and tally.done in marks:
+                seen[tally.done] = _now()
+
+        settings = Settings(rig=RigSettings(rig="fibonacci:4", size=24), resolution=16, samples=100)
+        run_batch([str(given)], Path(folder) / "out", settings, lambda: Processes(2), listen=listen)
+    return {"bytes": seen, "after": _now()}
+
+
+def _now() -> int:
+    """Return the bytes that this process has in memory."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
 def _own_seconds() -> Any:
     """Return a listener that adds up each function's seconds of compiling, less those of others
     that it waits for.
@@ -156,5 +192,10 @@ def with_cache(folder: str) -> dict[str, str]:
 
 
 if __name__ == "__main__":
-    children = {"capture": capture, "fuse": fuse, "compile": compile_kernels}
+    children = {
+        "capture": capture,
+        "fuse": fuse,
+        "compile": compile_kernels,
+        "driver": driver,
+    }
     print(json.dumps(children[sys.argv[1]](*sys.argv[2:])))

@@ -67,7 +67,7 @@ def beside(folder: Path, word: str) -> Path:
 
 def read(context: Any, directory: str) -> Steps:
     """Yield the reading of a capture, and return its views, which see something."""
-    from backproject.cli.checks import load_views
+    from backproject.io.checked import load_views
     from backproject.io.sources.source import Asked
 
     path = known_capture(context, directory)

@@ -19,7 +19,7 @@ from backproject.geometry.cloud import PointCloud
 from backproject.geometry.mesh import Mesh, normalize
 from backproject.geometry.rig import Rig
 from backproject.geometry.views import ViewSet
-from backproject.metrics.compare import compare
+from backproject.metrics.compare import Measured, measure
 from backproject.metrics.scores import Scores
 from backproject.progress import Progress, silent
 from backproject.rendering.render import render
@@ -36,8 +36,13 @@ class RoundTrip:
     views: ViewSet
     cloud: PointCloud
     reconstruction: Mesh
-    scores: Scores
+    measured: Measured
     seconds: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def scores(self) -> Scores:
+        """How near the reconstruction is to the truth."""
+        return self.measured.scores
 
 
 def observe(
@@ -80,8 +85,8 @@ def roundtrip(
     with _timed("fuse", seconds):
         reconstruction = fuse(views, resolution=resolution, threads=threads, progress=progress)
     with _timed("compare", seconds):
-        scores = compare(reconstruction, mesh, views=views, threads=threads, progress=progress)
-    return RoundTrip(mesh, views, cloud, reconstruction, scores, seconds)
+        measured = measure(reconstruction, mesh, views=views, threads=threads, progress=progress)
+    return RoundTrip(mesh, views, cloud, reconstruction, measured, seconds)
 
 
 @contextmanager

@@ -120,8 +120,8 @@ class ImportDepth(ReadingOptions, Stepwise, Operator):
     def steps(self, context: Any) -> Steps:
         """Read the source, keep it as a capture, and add its cameras."""
         from backproject.blender.cameras import add_rig
-        from backproject.cli.checks import load_views
         from backproject.io.captures import is_own_capture
+        from backproject.io.checked import load_views
         from backproject.io.sources.source import Asked
 
         if not self.filepath:

@@ -34,8 +34,6 @@ from backproject.cli.checks import (
     check_memory,
     check_resolution,
     doubt_about,
-    load_mesh,
-    load_views,
 )
 from backproject.cli.console import Reporter
 from backproject.cloud.consistency import MASK_THRESHOLD, consistent_points
@@ -46,6 +44,7 @@ from backproject.geometry.mesh import Mesh
 from backproject.geometry.rig import RigSettings
 from backproject.geometry.views import ViewSet
 from backproject.io.captures import CAMERAS_FILE, is_own_capture
+from backproject.io.checked import load_mesh, load_views
 from backproject.io.meshes import writable_format
 from backproject.io.sources.source import Asked
 from backproject.metrics.compare import compare

@@ -37,14 +37,22 @@ class Reporter:
         if not self.quiet:
             print(f"backproject: warning: {line}", file=sys.stderr)
 
+    def note(self, line: str) -> None:
+        """Print a line about how far long work is, quiet or not."""
+        print(f"backproject: {line}", file=sys.stderr)
+
+    @property
+    def draws(self) -> bool:
+        """Whether bars are drawn."""
+        return not self.quiet and Console(stderr=True).is_terminal
+
     @contextmanager
     def working(self, what: str) -> Iterator[progress.Progress]:
         """Yield a listener for a stage's progress, shown as a bar that goes when all is done.
 
         A terminal sees it move; elsewhere nothing is drawn.
         """
-        console = Console(stderr=True)
-        if self.quiet or not console.is_terminal:
+        if not self.draws:
             yield progress.silent
             return
         columns = (
@@ -53,7 +61,7 @@ class Reporter:
             BarColumn(),
             TimeElapsedColumn(),
         )
-        with Progress(*columns, console=console, transient=True) as bars:
+        with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
             # never quite finished: rich would stop the clock at the end of the first stage
             task = bars.add_task(what, total=1 + 1e-6)
             yield lambda stage, share: bars.update(task, description=stage, completed=share)

@@ -14,6 +14,7 @@ from typing import Annotated
 
 import tyro
 
+from backproject.cli.batch import Batch
 from backproject.cli.checking import Check
 from backproject.cli.commands import (
     Cloud,
@@ -43,6 +44,7 @@ Command = (
     | Annotated[Formats, tyro.conf.subcommand("formats")]
     | Annotated[Simplify, tyro.conf.subcommand("simplify")]
     | Annotated[Compare, tyro.conf.subcommand("compare")]
+    | Annotated[Batch, tyro.conf.subcommand("batch")]
 )
 
 

@@ -10,11 +10,12 @@ from typing import Annotated
 
 from tyro.conf import OmitArgPrefixes, Positional, arg
 
-from backproject.cli.checks import check_folder_place, load_views
+from backproject.cli.checks import check_folder_place
 from backproject.cli.commands import CaptureIn, Common, Out
 from backproject.cli.console import Reporter
 from backproject.errors import InputError
 from backproject.io.captures import is_own_capture
+from backproject.io.checked import load_views
 from backproject.io.depth_images import DEPTH_FORMATS
 from backproject.io.sources.registry import SOURCES
 from backproject.io.sources.source import Asked, Source

@@ -20,6 +20,19 @@ TAUS = (0.001, 0.0025, 0.005)
 """The distances of the F-scores, in diameters of the truth."""
 
 
+@dataclass(frozen=True)
+class Measured:
+    """Scores, and the distances that they are made of, in diameters of the truth.
+
+    `to_truth` (P,) are of the samples on the reconstruction, and `to_reconstruction` (Q,) of those
+    on the seen truth.
+    """
+
+    scores: Scores
+    to_truth: NDArray[np.float64]
+    to_reconstruction: NDArray[np.float64]
+
+
 def compare(
     reconstruction: Mesh,
     truth: Mesh,
@@ -42,6 +55,33 @@ def compare(
     Raises:
         InputError: one of the meshes has no area, `samples` is below 1, or no view sees any of the
         truth.
+
+    """
+    return measure(
+        reconstruction,
+        truth,
+        views=views,
+        samples=samples,
+        seed=seed,
+        threads=threads,
+        progress=progress,
+    ).scores
+
+
+def measure(
+    reconstruction: Mesh,
+    truth: Mesh,
+    *,
+    views: ViewSet | None = None,
+    samples: int = 100_000,
+    seed: int = 0,
+    threads: int = 0,
+    progress: Progress = silent,
+) -> Measured:
+    """Return what `compare` does, with the distances behind it.
+
+    Raises:
+        InputError: as `compare`.
 
     """
     if samples < 1:
@@ -76,7 +116,7 @@ def compare(
 
     accuracy = to_truth.distance[: given.samples]
     completeness = to_reconstruction.distance[: asked.samples]
-    return Scores(
+    scores = Scores(
         accuracy=float(accuracy.mean()),
         accuracy_median=float(np.median(accuracy)),
         accuracy_seen=_mean_or_none(accuracy, seen_part),
@@ -97,6 +137,7 @@ def compare(
         components=_components(reconstruction),
         truth_diameter=diameter,
     )
+    return Measured(scores, accuracy, completeness)
 
 
 def distances_to(mesh: Mesh, points: NDArray[np.float64]) -> NDArray[np.float64]:

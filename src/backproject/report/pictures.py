@@ -21,27 +21,16 @@ from backproject.errors import InputError
 from backproject.geometry.mesh import Mesh
 from backproject.geometry.views import ViewSet
 from backproject.io.atomic import atomic_file
-from backproject.metrics.compare import distances_to
 from backproject.metrics.visibility import inferred_fraction
-from backproject.report.shading import (
-    CLAY,
-    ERROR_STOPS,
-    INFERRED,
-    camera_around,
-    inferred_points,
-    shaded,
-    visible_surface,
-)
-from backproject.report.shading import ERRORS as ERRORS
+from backproject.report.colors import CLAY, DEPTH_STOPS, ERROR_STOPS, INFERRED, UNMEASURED
+from backproject.report.colors import ERRORS as ERRORS
+from backproject.report.colors import INK as INK
+from backproject.report.colors import QUIET as QUIET
+from backproject.report.shading import camera_around, shaded, shaded_by_error
 
 VIEWPOINTS = ((0.55, 0.45, 0.85), (-0.7, -0.35, -0.6))
 """From where meshes are shown: the front from above, and from behind and below what it hides."""
-INK = "#2b2f36"
-QUIET = "#7a808a"
-UNMEASURED = (0.96, 0.72, 0.78)
-DEPTH_COLORS = LinearSegmentedColormap.from_list(
-    "depth", ["#dde9ee", "#a9c3d0", "#5f879f", "#34526b", "#1b2638"]
-)
+DEPTH_COLORS = LinearSegmentedColormap.from_list("depth", list(DEPTH_STOPS))
 """Near to far."""
 ERROR_COLORS = LinearSegmentedColormap.from_list("error", list(ERROR_STOPS), N=300)
 """Grey to green up to 0.001, two thirds up the scale; beyond it yellow to red."""
@@ -50,8 +39,6 @@ PANEL = 4.6
 """The side of a mesh's picture in inches."""
 GOOD = 1e-3
 """The distance of the strictest F-score."""
-STRIPE = 10
-"""The width of stripes, of colour and of violet, in pixels of the finer image."""
 Path = str | PathLike[str]
 
 
@@ -136,19 +123,13 @@ def error_map(
     figure = _figure(width, height)
     grid = _panels(figure, rows=1, columns=2, right=1.3)
     size = int(PANEL * DOTS_PER_INCH)
-    diameter = 2 * truth.radius
-    norm = LogNorm(*ERRORS, clip=True)
     for column, direction in enumerate(VIEWPOINTS):
         rig = camera_around(truth, direction, size)
-        surface = visible_surface(reconstruction, rig, threads=threads)
-        distance = distances_to(truth, surface.points) / diameter
         axes = figure.add_subplot(grid[0, column])
-        colors = ERROR_COLORS(norm(distance))[:, :3]
-        inferred = inferred_points(surface, reconstruction, rig, threads=threads)
-        colors[inferred & _striped(surface.hit)] = INFERRED
-        _show(axes, surface.painted(colors, contrast=0.5), "")
+        _show(axes, shaded_by_error(reconstruction, truth, rig, threads=threads), "")
     bar = figure.add_axes((1 - 1.12 / width, 0.14, 0.18 / width, 0.64))
-    _bar(figure, bar, ScalarMappable(norm, ERROR_COLORS), "distance to the truth, in diameters")
+    colors = ScalarMappable(LogNorm(*ERRORS), ERROR_COLORS)
+    _bar(figure, bar, colors, "distance to the truth, in diameters")
     bar.axhline(GOOD, color=INK, linewidth=1.4)
     _title(
         figure,
@@ -217,12 +198,6 @@ def _key(figure: Figure, mesh: Mesh, seen: str | None) -> None:
         handles=patches, loc="upper right", bbox_to_anchor=(1 - 0.12 / width, 1 - 0.12 / height),
         frameon=False, fontsize=9, labelcolor=QUIET, borderpad=0, handlelength=1.4,
     )  # fmt: skip
-
-
-def _striped(hit: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Return which of the pixels that are hit lie on diagonal stripes, (P,)."""
-    row, column = np.nonzero(hit)
-    return np.asarray((row + column) // STRIPE % 2 == 0)
 
 
 def _save(figure: Figure, path: Path) -> None:

@@ -6,32 +6,32 @@ from dataclasses import replace
 from functools import cached_property
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from backproject.geometry.mesh import Mesh
 from backproject.geometry.rig import Camera, Rig
+from backproject.metrics.compare import distances_to
 from backproject.rendering.render import render
+from backproject.report.colors import CLAY as CLAY
+from backproject.report.colors import ERROR_STOPS as ERROR_STOPS
+from backproject.report.colors import ERRORS as ERRORS
+from backproject.report.colors import INFERRED as INFERRED
+from backproject.report.colors import error_colors as error_colors
 
 OVERSAMPLING = 2
 """Pixels are drawn this many times finer along each side and averaged: smooth outlines."""
+STRIPE = 10
+"""The width of stripes, of colour and of violet, in pixels of the finer image."""
 PAPER = np.array([1.0, 1.0, 1.0])
-CLAY = np.array([0.78, 0.80, 0.84])
-INFERRED = np.array([0.66, 0.52, 0.86])
-"""Violet, which no other colour here is: surface that no camera saw."""
-ERROR_STOPS = (
-    *((0.0, "#e6ebee"), (1 / 3, "#b5dcd2"), (0.66, "#3f9f8c")),
-    *((0.67, "#f6d667"), (0.83, "#ea7f35"), (1.0, "#a81428")),
-)
-"""Along the error's scale: grey to green up to two thirds; beyond it yellow to red."""
-ERRORS = (1e-5, 1e-2)
-"""The ends of the error's colours, in diameters: from what no one sees to what anyone sees."""
 JUMP = 0.02
 """Depth that differs by more than this share from pixel to pixel belongs to two surfaces."""
 Points = NDArray[np.float64]
 
 
-def camera_around(mesh: Mesh, direction: tuple[float, float, float], size: int) -> Rig:
-    """Return one camera that looks along -`direction` at the mesh and holds all of it.
+def camera_around(
+    mesh: Mesh, direction: ArrayLike, size: int, *, up: ArrayLike = (0.0, 1.0, 0.0)
+) -> Rig:
+    """Return one camera that looks along -`direction` at the mesh, upright, and holds all of it.
 
     It stands at five radii: far enough that near and far parts are drawn alike.
     """
@@ -39,7 +39,7 @@ def camera_around(mesh: Mesh, direction: tuple[float, float, float], size: int) 
     fov_deg = 2 * np.degrees(np.arcsin(1 / distance)) * 1.02
     toward = np.asarray(direction, float) / np.linalg.norm(direction)
     position = mesh.centroid + distance * mesh.radius * toward
-    return Rig.looking_at([position], target=mesh.centroid, size=size, fov_deg=fov_deg)
+    return Rig.looking_at([position], target=mesh.centroid, up=up, size=size, fov_deg=fov_deg)
 
 
 def shaded(
@@ -60,6 +60,19 @@ def shaded(
         only_inferred = inferred_points(surface, mesh, rig, threads=threads)
         colors = np.where(only_inferred[:, None], inferred, colors)
     return surface.painted(colors)
+
+
+def shaded_by_error(
+    reconstruction: Mesh, truth: Mesh, rig: Rig, *, threads: int = 0
+) -> NDArray[np.float64]:
+    """Return the reconstruction as the rig's first camera sees it, (H, W, 3), coloured by its exact
+    distance to the truth, in diameters of that; violet stripes lie on what is only inferred.
+    """
+    surface = visible_surface(reconstruction, rig, threads=threads)
+    colors = error_colors(distances_to(truth, surface.points) / (2 * truth.radius))
+    inferred = inferred_points(surface, reconstruction, rig, threads=threads)
+    colors[inferred & _striped(surface.hit)] = INFERRED
+    return surface.painted(colors, contrast=0.5)
 
 
 def visible_surface(mesh: Mesh, rig: Rig, *, threads: int = 0) -> Surface:
@@ -95,17 +108,6 @@ def inferred_points(
     # where the mesh is open, it may be behind
     visible = of_inferred <= surface.depth + _jump(surface.depth, rig[0])
     return np.asarray((visible & (of_inferred < of_seen))[surface.hit])
-
-
-def error_colors(distance: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the colour (P, 3), sRGB from 0 to 1, of each distance (P,) in diameters, on a
-    logarithmic scale between the two of `ERRORS`.
-    """
-    low, high = np.log(ERRORS)
-    share = (np.log(np.clip(distance, *ERRORS)) - low) / (high - low)
-    places = [place for place, _ in ERROR_STOPS]
-    channels = np.array([list(bytes.fromhex(name[1:])) for _, name in ERROR_STOPS]).T / 255
-    return np.stack([np.interp(share, places, channel) for channel in channels], axis=1)
 
 
 def finer(rig: Rig, times: int) -> Rig:
@@ -144,6 +146,12 @@ class Surface:
         height, width = (side // OVERSAMPLING for side in self.hit.shape)
         blocks = image.reshape(height, OVERSAMPLING, width, OVERSAMPLING, 3)
         return np.asarray(blocks.mean(axis=(1, 3)))
+
+
+def _striped(hit: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Return which of the pixels that are hit lie on diagonal stripes, (P,)."""
+    row, column = np.nonzero(hit)
+    return np.asarray((row + column) // STRIPE % 2 == 0)
 
 
 def _light(normals: NDArray[np.float64]) -> NDArray[np.float64]:
