@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import signal
 import sys
 import threading
@@ -61,7 +62,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             config=(tyro.conf.FlagCreatePairsOff,),
         )
         command.check()
-        report = Reporter(quiet=command.quiet)
+        given = sys.argv[1:] if arguments is None else arguments
+        report = Reporter(quiet=command.quiet, command=shlex.join(["backproject", *given]))
         with _told_of_contradictions(report):
             command.work(report)
         sys.stdout.flush()

@@ -40,7 +40,7 @@ FRONT = np.array([0.55, -0.85, 0.45])
 """From where the 3D views look at first; the same as the first picture of `report.pictures`."""
 FARTHEST = 2.2
 """Cameras that stand farther from the object's centre, in diameters, are drawn there."""
-FRUSTUM = 0.34
+FRUSTUM = 0.28
 """The height of a camera's image where it is drawn, in diameters."""
 Floats = NDArray[np.float64]
 

@@ -223,7 +223,7 @@
         title: { text: "distance, in diameters" },
       },
       font: { family: "inherit", color: INK, size: 12 },
-      margin: { l: 56, r: 12, t: 64, b: 48 },
+      margin: { l: 44, r: 8, t: 40, b: 44 },
       legend: { orientation: "h", y: 1.02, yanchor: "bottom", x: 0, font: { color: QUIET } },
       shapes: data.tau.map((tau) => ({
         type: "line", x0: tau, x1: tau, yref: "paper", y0: 0, y1: 1,
@@ -231,19 +231,18 @@
       })),
       hovermode: "x", dragmode: false,
     };
-    const title = (text) => ({ text, x: 0, xref: "paper", font: { size: 14, color: INK } });
-    const percent = (text) => ({ title: { text }, tickformat: ".0%", gridcolor: "#eceef1", rangemode: "tozero" });
+    const percent = () => ({ tickformat: ".0%", gridcolor: "#eceef1", rangemode: "tozero" });
     const shown = { displayModeBar: false, responsive: true };
     Plotly.newPlot("histogram", data.sides.map((side) => ({
-      type: "bar", x: data.middle, y: side.share, name: side.name,
-      marker: { color: side.color, opacity: 0.65, line: { width: 0 } },
+      type: "scatter", mode: "lines", x: data.middle, y: side.share, name: side.name,
+      line: { color: side.color, width: 1.5, shape: "hvh" }, fill: "tozeroy",
       hovertemplate: "%{x:.1e}: %{y:.2%}<extra></extra>",
-    })), { ...axes, title: title("Distances"), barmode: "overlay", bargap: 0, yaxis: percent("share of the samples") }, shown);
+    })), { ...axes, yaxis: percent() }, shown);
     Plotly.newPlot("cumulative", data.sides.map((side) => ({
       type: "scatter", mode: "lines", x: data.edge, y: side.within, name: side.name,
       line: { color: side.color, width: 2 },
       hovertemplate: "%{y:.2%} within %{x:.1e}<extra></extra>",
-    })), { ...axes, title: title("Share within a distance"), yaxis: { ...percent(""), range: [0, 1.01] } }, shown);
+    })), { ...axes, yaxis: { ...percent(), range: [0, 1.01] } }, shown);
   };
 
   const canDraw = () => {
