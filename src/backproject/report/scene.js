@@ -118,6 +118,12 @@
 
   const point = ([x, y, z]) => ({ x, y, z });
 
+  // Without any trace in 3D the library would take the 3D view away.
+  const ANCHOR = {
+    type: "scatter3d", mode: "markers", x: [0], y: [0], z: [0],
+    marker: { size: 1, opacity: 0 }, hoverinfo: "skip",
+  };
+
   const showScene = (data) => {
     const traces = tracesOf(data);
     const plots = [0, 1].map((side) => byId(`plot-${side}`));
@@ -147,6 +153,7 @@
     const drawn = (side) => {
       const wanted = chosen(side);
       return [
+        ANCHOR,
         ...traces.surface[wanted.surface](),
         ...(wanted.points && data.cloud ? traces.points() : []),
         ...(wanted.cameras && data.cameras ? traces.cameras() : []),
@@ -155,15 +162,15 @@
     const draw = (side) =>
       Plotly.react(plots[side], drawn(side), layout(), { displayModeBar: false, responsive: true });
 
-    // Both eyes move together. Telling the other one makes it tell back: that is not listened to.
-    let following = null;
+    // Both eyes move together. A view that is told to turn says so: that is not listened to.
+    const told = [new Set(), new Set()];
     const turn = (side, to) => {
-      following = side;
-      return Plotly.relayout(plots[side], { "scene.camera": to }).then(() => { following = null; });
+      told[side].add(JSON.stringify(to));
+      return Plotly.relayout(plots[side], { "scene.camera": to });
     };
     const follow = (side) => (event) => {
       const moved = event["scene.camera"];
-      if (!moved || following === side) return;
+      if (!moved || told[side].delete(JSON.stringify(moved))) return;
       camera = moved;
       if (byId("linked").checked) turn(1 - side, moved);
     };
@@ -253,9 +260,9 @@
   const curves = read("curve-data");
   if (curves) showCurves(curves);
   if (canDraw()) {
+    document.body.classList.add("turns");
     showScene(read("scene-data"));
   } else {
-    document.body.classList.add("still");
     byId("no-webgl").textContent =
       "This browser cannot draw in 3D (WebGL is off): here are pictures instead.";
   }
