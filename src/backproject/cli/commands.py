@@ -6,6 +6,7 @@ tyro makes the command line from these records; their docstrings are its help.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
@@ -33,6 +34,7 @@ from backproject.cli.checks import (
     check_folder_place,
     check_memory,
     check_resolution,
+    check_viewer,
     doubt_about,
     load_mesh,
     load_views,
@@ -54,6 +56,7 @@ from backproject.metrics.visibility import inferred_fraction
 from backproject.pipeline import observe, roundtrip
 from backproject.progress import Progress, timed
 from backproject.report.folder import REPORT, is_roundtrip, write_roundtrip, write_scores
+from backproject.report.viewer import Viewer
 from backproject.report.write import write_report
 from backproject.simplification.simplify import simplify
 
@@ -300,6 +303,8 @@ class Fuse(Common):
     """Leave triangles out, and stay within this distance, in the capture's units."""
     report: Annotated[Path | None, arg(metavar="FILE.html")] = None
     """Write a page about the mesh there, too, that opens offline: in 3D, and view by view."""
+    view: bool = False
+    """Show the views in rerun's viewer, one by one, and then the mesh; needs the extra view."""
     reading: OmitArgPrefixes[Asked] = field(default_factory=Asked)
 
     def check(self) -> None:
@@ -312,11 +317,14 @@ class Fuse(Common):
         check_file_place(self.out)
         if self.report:
             check_report_place(self.report)
+        if self.view:
+            check_viewer("--view")
 
     def work(self, report: Reporter) -> None:
         """Fuse and write the mesh."""
-        with report.working(f"reading {self.capture}") as progress:
-            views, mesh, seconds = self._fused(progress)
+        watching = Viewer(self.capture.name) if self.view else nullcontext()
+        with report.working(f"reading {self.capture}") as progress, watching as viewer:
+            views, mesh, seconds = self._fused(progress, viewer)
             progress(f"writing {self.out}", 1.0)
             mesh.save(self.out)
             if self.report:
@@ -336,11 +344,15 @@ class Fuse(Common):
         if self.report:
             report.say(f"wrote {self.report}")
 
-    def _fused(self, progress: Progress) -> tuple[ViewSet, Mesh, dict[str, float]]:
-        """Return the views, the mesh, and the seconds that each stage took."""
+    def _fused(
+        self, progress: Progress, viewer: Viewer | None
+    ) -> tuple[ViewSet, Mesh, dict[str, float]]:
+        """Return the views, the mesh, and the seconds that each stage took; show them too."""
         seconds: dict[str, float] = {}
         with timed("read", seconds):
             views = load_views(self.capture, self.reading)
+        if viewer:
+            viewer.add_views(views, threads=self.threads)
         with timed("fuse", seconds):
             mesh = fuse(
                 views,
@@ -355,6 +367,8 @@ class Fuse(Common):
                 mesh = simplify(
                     mesh, tolerance=self.simplify, threads=self.threads, progress=progress
                 )
+        if viewer:
+            viewer.add_mesh(mesh, self.out.stem)
         return views, mesh, seconds
 
 

@@ -28,6 +28,7 @@ from backproject.cli.commands import (
 )
 from backproject.cli.console import Reporter, fail
 from backproject.cli.sources import Convert, Formats, Info
+from backproject.cli.view import View
 from backproject.errors import BackprojectError, ContradictionWarning
 
 DESCRIPTION = "Depth maps of an object, seen from known cameras, go back to the object."
@@ -44,6 +45,7 @@ Command = (
     | Annotated[Formats, tyro.conf.subcommand("formats")]
     | Annotated[Simplify, tyro.conf.subcommand("simplify")]
     | Annotated[Compare, tyro.conf.subcommand("compare")]
+    | Annotated[View, tyro.conf.subcommand("view")]
 )
 
 
