@@ -26,6 +26,8 @@ TIMELINE = "view"
 """Step k shows the views 0 to k; meshes come a step later."""
 IMAGE_AT = 0.15
 """Where a camera's image is drawn, as a share of its median depth."""
+TABS = 40
+"""The most depth maps that have a tab of their own at first; the tree on the left has all."""
 WORLD, CAMERAS, POINTS, MESHES = "world", "world/cameras", "world/points", "world/meshes"
 
 
@@ -68,9 +70,9 @@ class Viewer:
 
     def __enter__(self) -> Viewer:
         if self._file:
-            self._recording.save(self._file.__enter__(), default_blueprint=self._blueprint())
+            self._recording.save(self._file.__enter__())
         else:
-            self._recording.spawn(default_blueprint=self._blueprint())
+            self._recording.spawn()
         return self
 
     def __exit__(
@@ -86,6 +88,7 @@ class Viewer:
 
     def add_views(self, views: ViewSet, *, threads: int = 0) -> None:
         """Add cameras, depth maps and points, view after view, each a step of the timeline."""
+        self._lay_out(len(views))
         self._upright(views.rig)
         colors = np.round(view_colors(len(views)) * 255).astype(np.uint8)
         for k in range(len(views)):
@@ -144,19 +147,22 @@ class Viewer:
         cloud = backproject(view, threads=threads)
         log(f"{POINTS}/{name}", rerun.Points3D(cloud.points.astype(np.float32), colors=color))
 
-    def _blueprint(self) -> Any:
-        """Return what is shown where at first: all in 3D, and beside it the depth maps.
+    def _lay_out(self, count: int) -> None:
+        """Tell what is shown where at first: all in 3D, and beside it a tab for each depth map.
 
         rerun makes points of its own of depth images; ours are exact at the pixels' centres.
         """
         blueprint = self._rerun.blueprint
+        names = [f"{k:03d}" for k in range(count)]
+        hidden = [f"- /{CAMERAS}/{name}/depth" for name in names]
         in_3d = blueprint.Spatial3DView(
-            origin=WORLD, name="in 3D", contents=[f"+ /{WORLD}/**", f"- /{CAMERAS}/*/depth"]
+            origin=WORLD, name="in 3D", contents=[f"+ /{WORLD}/**", *hidden]
         )
-        first = blueprint.Spatial2DView(origin=f"{CAMERAS}/000", name="view 0")
-        return blueprint.Blueprint(
-            blueprint.Horizontal(in_3d, first, column_shares=[3, 1]), collapse_panels=False
-        )
+        maps = [
+            blueprint.Spatial2DView(origin=f"{CAMERAS}/{name}", name=name) for name in names[:TABS]
+        ]
+        beside = blueprint.Horizontal(in_3d, blueprint.Tabs(*maps), column_shares=[2, 1])
+        self._recording.send_blueprint(blueprint.Blueprint(beside))
 
 
 def _part(name: str) -> str:
