@@ -95,7 +95,7 @@ def test_render_cloud_fuse_and_compare_follow_each_other(here, capsys):
     assert scores["chamfer"] < footprint / 2
     lines = out.splitlines()
     wrote = [line.split()[1].rstrip(":") for line in lines if line.startswith("wrote ")]
-    assert wrote == ["cap", "cloud.ply", "confirmed.ply", "new/mesh.obj", "s.json"]
+    assert wrote == ["cap", "cloud.ply", "confirmed.ply", "new/mesh.obj", "s.json", "report.html"]
     assert "that other views contradict left out" in out
     for name, value, _ in bp.compare(
         bp.Mesh.load("new/mesh.obj"), octahedron(), views=views, samples=5000
@@ -110,6 +110,7 @@ def test_the_round_trip_writes_all_and_again_in_its_place(here, capsys):
     assert run(command) == 0
     assert {path.name for path in (here / "out").iterdir()} == {
         "capture", "cloud.ply", "mesh.ply", "scores.json", "depth.png", "shapes.png", "error.png",
+        "report.html",
     }  # fmt: skip
     mesh = bp.Mesh.load("out/mesh.ply")
     np.testing.assert_allclose(mesh.vertices.mean(axis=0), (100, -50, 7), atol=0.1)
@@ -118,7 +119,7 @@ def test_the_round_trip_writes_all_and_again_in_its_place(here, capsys):
     assert set(scores["seconds"]) == {"render", "cloud", "fuse", "compare"}
     out, err = capsys.readouterr()
     assert err == ""
-    assert "wrote out: look at out/shapes.png" in out
+    assert "wrote out: look at out/report.html" in out
     assert run(command + " --quiet") == 0
     assert capsys.readouterr() == ("", "")
     (here / "out" / "notes.txt").write_text("mine")
