@@ -24,8 +24,9 @@ def backproject(
 
     A point lies on the ray through its pixel's centre (the original recipe took the upper-left
     corner). Its normal is unit, turned to its camera, and nan where no neighbouring pixel lies on
-    the same surface. With `consistent`, only the points that the other views confirm; `masks` and
-    `mask_threshold` are theirs, see `cloud.consistency.consistent_points`.
+    the same surface. With `consistent`, only the points that the other views confirm; `masks`
+    (N, H, W), silhouettes from 0 to 1, and `mask_threshold`, from 0 to 1, are theirs, see
+    `cloud.consistency.consistent_points`.
     """
     depth, rig = views.depth, views.rig
     ends = np.cumsum(np.count_nonzero(np.isfinite(depth), axis=2).ravel())

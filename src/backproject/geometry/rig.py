@@ -86,7 +86,7 @@ class Camera:
 @dataclass(frozen=True)
 class Rig:
     """N cameras of one image size: `intrinsics` (N, 3, 3) in pixels, `world_from_camera` (N, 4,
-    4).
+    4), `width` and `height` in pixels.
     """
 
     intrinsics: NDArray[np.float64]
@@ -165,7 +165,10 @@ class Rig:
     def dodecahedron(
         cls, *, distance: float = 1.5, size: int | tuple[int, int] = 224, fov_deg: float = 43.0
     ) -> Rig:
-        """Return the paper's 20 cameras, in the paper's order (Soltani et al., CVPR 2017)."""
+        """Return the paper's 20 cameras, in the paper's order (Soltani et al., CVPR 2017).
+
+        `distance` from the origin in scene units; `size` and `fov_deg` as in `looking_at`.
+        """
         return cls.looking_at(
             DODECAHEDRON_DIRECTIONS * _positive(distance, "distance"), size=size, fov_deg=fov_deg
         )
@@ -181,6 +184,8 @@ class Rig:
     ) -> Rig:
         """Return `count` cameras spread evenly over a sphere (the Fibonacci lattice; González
         2010).
+
+        `distance` from the origin in scene units; `size` and `fov_deg` as in `looking_at`.
         """
         steps = np.arange(_count(count)) + 0.5
         height = 1 - 2 * steps / count
@@ -203,6 +208,8 @@ class Rig:
     ) -> Rig:
         """Return `count` cameras evenly around the y axis, `elevation_deg` above the horizon, from
         +z towards +x.
+
+        `distance` from the origin in scene units; `size` and `fov_deg` as in `looking_at`.
         """
         angle = np.arange(_count(count)) * 2 * np.pi / count
         elevation = np.radians(elevation_deg)
@@ -229,7 +236,8 @@ class Rig:
     ) -> Rig:
         """Return cameras of a camera-list file, all `distance` from the origin; see `io.rigs`.
 
-        The list's numbers are directions, of any length. With `distance=None` they are positions.
+        The list's numbers are directions, of any length. With `distance=None` they are positions,
+        in scene units. `size` and `fov_deg` as in `looking_at`.
         """
         from backproject.io.rigs import read_camera_list
 
