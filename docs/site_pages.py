@@ -27,7 +27,7 @@ PAGES = {
 FOLDERS = {"examples": "examples.md"}
 """Folders of the repository, and the pages that show what they hold."""
 LINK = re.compile(r"\[(?P<words>[^]]*)\]\((?P<target>[^)#\s]+)(?P<rest>[^)]*)\)")
-SCRIPT = re.compile(r"^## (\d\d_\w+\.py)$", re.MULTILINE)
+SCRIPT = re.compile(r"^## (\d\d_\w+\.py)$.*?(?=^## |\Z)", re.MULTILINE | re.DOTALL)
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
@@ -45,9 +45,22 @@ def on_page_markdown(markdown: str, page: Page, **_: object) -> str:
     if uri == "index.md":
         page.meta["hide"] = ["navigation"]  # which would hold this page alone
     if uri == "examples.md":
-        markdown = SCRIPT.sub(lambda found: f"{found[0]}\n\n{code(found[1])}", markdown)
+        markdown = SCRIPT.sub(lambda found: f"{found[0]}\n\n{code(found[1])}\n\n", markdown)
     home = next((path for path, name in PAGES.items() if name == uri), f"docs/{uri}")
-    return LINK.sub(lambda link: moved(link, home, uri), markdown)
+    return LINK.sub(lambda link: moved(link, home, uri), under_one_heading(markdown))
+
+
+def under_one_heading(markdown: str) -> str:
+    """Return a page whose headings all come under the first, as its table of contents asks for.
+    Headings in blocks of code stay, which are comments.
+    """
+    first, *blocks = re.split(r"^(```.*?^```)", markdown, flags=re.MULTILINE | re.DOTALL)
+    title, _, rest = first.partition("\n")
+    parts = [rest, *blocks]
+    if not any(re.search("^# ", part, re.MULTILINE) for part in parts[::2]):
+        return markdown
+    parts[::2] = [re.sub("^#", "##", part, flags=re.MULTILINE) for part in parts[::2]]
+    return title + "\n" + "".join(parts)
 
 
 def moved(link: re.Match[str], home: str, uri: str) -> str:
