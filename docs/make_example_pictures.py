@@ -1,4 +1,5 @@
-"""Make the pictures of the examples' page: `python docs/make_example_pictures.py`, with Open3D.
+"""Make the pictures of the examples' page: `python docs/make_example_pictures.py`, with Open3D; or
+those of some examples alone, by their numbers: `python docs/make_example_pictures.py 01 05`.
 
 Each example runs as it stands; its picture is made narrower, and its colours coarser than
 anybody sees.
@@ -23,7 +24,10 @@ STEP = 4
 def main() -> None:
     """Run the examples and keep their pictures."""
     PICTURES.mkdir(parents=True, exist_ok=True)
+    asked = sys.argv[1:]
     for script in sorted((ROOT / "examples").glob("[0-9]*.py")):
+        if asked and script.stem[:2] not in asked:
+            continue
         with TemporaryDirectory() as folder:
             subprocess.run([sys.executable, script, folder], check=True)
             (picture,) = Path(folder).glob(f"{script.stem[:2]}_*.png")

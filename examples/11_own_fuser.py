@@ -17,7 +17,7 @@ def average_distance(views: bp.ViewSet, *, resolution: int) -> bp.Mesh:
     """Return the zero of the views' mean truncated distance: a TSDF (Curless & Levoy 1996)."""
     axis = np.linspace(-0.55, 0.55, resolution)
     grid = np.stack(np.meshgrid(axis, axis, axis), axis=-1).reshape(-1, 3)
-    truncation, total, weight = 4 * (axis[1] - axis[0]), np.zeros(len(grid)), np.zeros(len(grid))
+    truncation, total, weight = 2 * (axis[1] - axis[0]), np.zeros(len(grid)), np.zeros(len(grid))
     for camera, depth in zip(views.rig, views.depth, strict=True):
         pixel, z = camera.project(grid)
         column, row = np.clip(pixel.astype(int), 0, 159).T
@@ -36,7 +36,7 @@ out.mkdir(parents=True, exist_ok=True)
 mesh = bp.Mesh.load(Path(__file__).parent / "data" / "cc0_headphones_ngons.obj")
 truth = bp.normalize(mesh).mesh
 views = bp.render(truth, bp.Rig.dodecahedron(size=160))
-mine, theirs = average_distance(views, resolution=64), bp.fuse(views, resolution=64)
+mine, theirs = average_distance(views, resolution=96), bp.fuse(views, resolution=96)
 for name, recon in {"mine": mine, "backproject": theirs}.items():
     scores = bp.compare(recon, truth, views=views)
     print(f"{name}: F-score at 0.0025 {scores.f_score(0.0025):.3f}, bias {scores.signed_bias:+.1e}")
