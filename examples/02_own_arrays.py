@@ -1,6 +1,6 @@
 """Depth maps of your own, as arrays: here a sphere's, from a formula, with a hole in one view.
 
-Run `python examples/02_own_arrays.py FOLDER`; without a folder it writes beside itself.
+Run `python examples/02_own_arrays.py FOLDER`; without a folder it writes to `out`.
 """
 
 import sys
@@ -11,7 +11,8 @@ import numpy as np
 import backproject as bp
 from backproject.report.pictures import contact_sheet
 
-out = Path(sys.argv[1] if len(sys.argv) > 1 else Path(__file__).parent)
+out = Path(sys.argv[1] if len(sys.argv) > 1 else "out")
+out.mkdir(parents=True, exist_ok=True)
 
 rig = bp.Rig.fibonacci(12, distance=1.5, size=96)  # any (N, 4, 4) poses with OpenCV axes will do
 column, row = np.meshgrid(np.arange(96) + 0.5, np.arange(96) + 0.5)  # pixel centres
@@ -28,5 +29,5 @@ depth[0, 40:56, 40:56] = np.nan  # not measured
 views = bp.ViewSet.from_arrays(depth, rig.intrinsics[0], rig.world_from_camera)
 recon = bp.fuse(views, resolution=64)
 radii = np.linalg.norm(recon.vertices, axis=1)
-print(f"radius {radii.min():.4f} to {radii.max():.4f}, truly 0.4")  # noqa: T201
+print(f"radius {radii.min():.4f} to {radii.max():.4f}, truly 0.4")
 contact_sheet(views, out / "02_depth.png", title="A sphere from 12 sides")

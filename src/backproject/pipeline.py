@@ -28,7 +28,9 @@ Renderer = Callable[..., ViewSet]
 
 @dataclass(frozen=True)
 class RoundTrip:
-    """What came of a shape: all in the shape's own coordinates; `seconds` by stage."""
+    """What came of a shape, the `truth`: `views`, `cloud` and `reconstruction`, all in the shape's
+    own coordinates, the `scores`, and the `seconds` that each stage took.
+    """
 
     truth: Mesh
     views: ViewSet
@@ -73,6 +75,7 @@ def roundtrip(
     """Return the depth maps of a shape, the cloud and the mesh made of them alone, and its scores.
 
     `rig` stands around the origin and is scaled to the shape; by default the paper's dodecahedron.
+    `resolution` is the number of voxels along the diameter of the shape.
     """
     seconds: dict[str, float] = {}
     with timed("render", seconds):

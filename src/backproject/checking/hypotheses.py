@@ -32,8 +32,9 @@ NOTICED = 0.1
 
 @dataclass(frozen=True)
 class Finding:
-    """What became of one hypothesis: what was `given` and what fits `best`, in words, the
-    consistency of both (from -2 to 1), and the verdict.
+    """What became of one `hypothesis`: what was `given` and what fits `best`, in words, the
+    consistency of both (`given_score`, `best_score`, from -2 to 1), and the `verdict`: "agrees",
+    "wrong" or "cannot be told".
     """
 
     hypothesis: str

@@ -25,7 +25,8 @@ def backproject(
     A point lies on the ray through its pixel's centre (the original recipe took the upper-left
     corner). Its normal is unit, turned to its camera, and nan where no neighbouring pixel lies on
     the same surface. It has the colour of its pixel, if the views have colours. With `consistent`,
-    only the points that the other views confirm; `masks` and `mask_threshold` are theirs, see
+    only the points that the other views confirm; `masks` (N, H, W), silhouettes from 0 to 1, and
+    `mask_threshold`, from 0 to 1, are theirs, see
     `cloud.consistency.consistent_points`.
     """
     depth, rig = views.depth, views.rig

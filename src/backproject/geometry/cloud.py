@@ -118,7 +118,7 @@ class PointCloud:
         return cls(points, normals, np.full(len(points), UNKNOWN_VIEW, np.int32), colors)
 
     def subset(self, chosen: ArrayLike) -> PointCloud:
-        """Return some of the points, by index or mask."""
+        """Return some of the points, by index (K,) or mask (P,)."""
         chosen = np.asarray(chosen)
         if chosen.size == 0:
             chosen = chosen.astype(np.intp)  # an empty list comes as floats

@@ -224,7 +224,7 @@ def vertex_colors(mesh: Any) -> Colors | None:
 
 @dataclass(frozen=True)
 class NormalizedMesh:
-    """A mesh in the unit frame, and the way back to where it came from."""
+    """A `mesh` in the unit frame, and `world_from_unit`, the way back to where it came from."""
 
     mesh: Mesh
     world_from_unit: Similarity

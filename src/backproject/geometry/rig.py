@@ -93,7 +93,8 @@ class Camera:
 @dataclass(frozen=True)
 class Rig:
     """N cameras of one image size: `intrinsics` (N, 3, 3) in pixels, `world_from_camera` (N, 4,
-    4). Those that are `orthographic` (N,) have focal lengths in pixels a scene unit, see `Camera`.
+    4); those that are `orthographic` (N,) have focal lengths in pixels a scene unit, see `Camera`.
+    `width` and `height` in pixels.
     """
 
     intrinsics: NDArray[np.float64]
@@ -219,7 +220,10 @@ class Rig:
         fov_deg: float = 43.0,
         extent: float | None = None,
     ) -> Rig:
-        """Return the paper's 20 cameras, in the paper's order (Soltani et al., CVPR 2017)."""
+        """Return the paper's 20 cameras, in the paper's order (Soltani et al., CVPR 2017).
+
+        `distance` from the origin in scene units; `size` and `fov_deg` as in `looking_at`.
+        """
         return cls.looking_at(
             DODECAHEDRON_DIRECTIONS * _positive(distance, "distance"),
             size=size,
@@ -239,6 +243,8 @@ class Rig:
     ) -> Rig:
         """Return `count` cameras spread evenly over a sphere (the Fibonacci lattice; González
         2010).
+
+        `distance` from the origin in scene units; `size` and `fov_deg` as in `looking_at`.
         """
         steps = np.arange(_count(count)) + 0.5
         height = 1 - 2 * steps / count
@@ -262,6 +268,8 @@ class Rig:
     ) -> Rig:
         """Return `count` cameras evenly around the y axis, `elevation_deg` above the horizon, from
         +z towards +x.
+
+        `distance` from the origin in scene units; `size` and `fov_deg` as in `looking_at`.
         """
         angle = np.arange(_count(count)) * 2 * np.pi / count
         elevation = np.radians(elevation_deg)
@@ -289,7 +297,8 @@ class Rig:
     ) -> Rig:
         """Return cameras of a camera-list file, all `distance` from the origin; see `io.rigs`.
 
-        The list's numbers are directions, of any length. With `distance=None` they are positions.
+        The list's numbers are directions, of any length. With `distance=None` they are positions,
+        in scene units. `size` and `fov_deg` as in `looking_at`.
         """
         from backproject.io.rigs import read_camera_list
 

@@ -14,6 +14,7 @@ from backproject.errors import InputError
 class Similarity:
     """The map `x -> scale * rotation @ x + translation` between two frames, named `a_from_b`.
 
+    `scale` is above 0, `rotation` (3, 3), and `translation` (3,) in units of the new frame.
     Similarities compose with `@` (`a_from_b @ b_from_c` is `a_from_c`) and form a group.
     """
 

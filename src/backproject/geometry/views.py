@@ -181,7 +181,7 @@ class ViewSet:
         return np.isfinite(self.depth)
 
     def subset(self, views: ArrayLike) -> ViewSet:
-        """Return some of the views, by index or mask, in the order given."""
+        """Return some of the views, by index (K,) or mask (N,), in the order given."""
         wanted = np.asarray(views)
         if wanted.size == 0:
             raise InputError("views: got an empty list, expected at least one view")

@@ -54,7 +54,7 @@ def compare(
 
     Raises:
         InputError: one of the meshes has no area, `samples` is below 1, or no view sees any of the
-        truth.
+            truth.
 
     """
     return measure(

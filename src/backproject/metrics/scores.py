@@ -10,7 +10,7 @@ from backproject.errors import InputError
 
 @dataclass(frozen=True)
 class FScore:
-    """Precision, recall and their harmonic mean `f`, from 0 to 1, at `tau` diameters."""
+    """`precision`, `recall` and their harmonic mean `f`, from 0 to 1, at `tau` diameters."""
 
     tau: float
     precision: float
@@ -31,23 +31,23 @@ class Scores:
     truth" is the part of the truth that some camera sees; all of it where no views were given. What
     no camera saw of the reconstruction is inferred.
 
-    accuracy              mean distance, reconstruction to truth
-    accuracy_median       its median
-    accuracy_seen         accuracy of the part that some camera saw; None if there is none, or if
-                          neither `support` nor views tell it
-    completeness          mean distance, seen truth to reconstruction
-    completeness_median   its median
-    hausdorff             largest distance, either way
-    signed_bias           mean height over the truth along own outward normals: above 0 is thicker
-    normal_consistency    mean |cosine| between normals at nearest points, mean of both ways: 0 to 1
-    f_scores              precision, recall and F-score at 0.001, 0.0025 and 0.005
-    seen_fraction         share of the truth's area that some camera sees; None without views
-    inferred_fraction     share of the reconstruction's area that no camera saw; None if neither
-                          `support` nor views tell it
-    watertight            whether every edge joins exactly two faces, alike oriented
-    vertices, faces       how many the reconstruction has (vertices of no face do not count)
-    components            how many connected pieces they form
-    truth_diameter        the unit of the distances, in the scene's units
+        accuracy              mean distance, reconstruction to truth
+        accuracy_median       its median
+        accuracy_seen         accuracy of what some camera saw; None if there is none, or if
+                              neither `support` nor views tell it
+        completeness          mean distance, seen truth to reconstruction
+        completeness_median   its median
+        hausdorff             largest distance, either way
+        signed_bias           mean height over the truth along own normals: above 0 is thicker
+        normal_consistency    mean |cosine| of normals at nearest points, mean of both ways
+        f_scores              precision, recall and F-score at 0.001, 0.0025 and 0.005
+        seen_fraction         share of the truth's area that some camera sees; None without views
+        inferred_fraction     share of the reconstruction's area that no camera saw; None if neither
+                              `support` nor views tell it
+        watertight            whether every edge joins exactly two faces, alike oriented
+        vertices, faces       how many the reconstruction has (vertices of no face do not count)
+        components            how many connected pieces they form
+        truth_diameter        the unit of the distances, in the scene's units
     """
 
     accuracy: float
