@@ -27,7 +27,6 @@ from backproject.geometry.views import Assumption, ViewSet
 from backproject.io.depth_images import DepthCode, Stored
 from backproject.io.mixed import without_mixed
 
-
 NO_COLOR = ("colour", "none")
 """What is told, with a reason, where there are colour images and they are not taken."""
 
