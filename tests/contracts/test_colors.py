@@ -26,6 +26,7 @@ from backproject.checking.order import reordered
 from backproject.checking.turns import turned, turned_back
 from backproject.errors import FileMissingError, FormatError, InputError
 from backproject.geometry.transform import Similarity
+from backproject.geometry.views import Assumption
 from backproject.io.captures import is_own_capture
 from backproject.io.clouds import read_cloud
 from backproject.io.color_images import read_color_image
@@ -265,6 +266,19 @@ def test_spoilt_colours_are_refused_or_read(source, tmp_path):
     rng = np.random.default_rng(0)
     for _ in range(60):
         assert_spoilt_files_are_refused_or_read(tmp_path / "whole", tmp_path, rng)
+
+
+def test_colours_that_got_lost_from_a_capture_of_ours_are_told(tmp_path):
+    views = colored_views(3, count=3)
+    note = Assumption("source", "elsewhere", "views that were read before tell such")
+    replace(views, assumptions=(note,)).save(tmp_path / "c")
+    assert load(tmp_path / "c").assumptions == (note,)
+    (tmp_path / "c" / "color" / "001.png").unlink()
+    again = load(tmp_path / "c")
+    assert again.colors is None
+    assert "1 of 3 images are not there: 001.png" in because(again)
+    again.save(tmp_path / "d")
+    assert load(tmp_path / "d").assumptions == again.assumptions
 
 
 def test_a_capture_with_colours_is_still_ours(tmp_path):

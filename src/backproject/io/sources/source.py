@@ -27,6 +27,9 @@ from backproject.geometry.views import Assumption, ViewSet
 from backproject.io.depth_images import DepthCode, Stored
 from backproject.io.mixed import without_mixed
 
+NO_COLOR = ("colour", "none")
+"""What is told, with a reason, where there are colour images and they are not taken."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Asked:
@@ -227,7 +230,8 @@ def views_of(found: Found, asked: Asked) -> ViewSet:
         told.append(edges)
     notes = (Assumption("source", found.source, "its files"), *found.assumptions, *told)
     if found.history is not None:
-        notes = (*found.history, *(note for note in told if _is_asked(note)))
+        lost = (note for note in found.assumptions if (note.about, note.taken) == NO_COLOR)
+        notes = (*found.history, *lost, *(note for note in told if _is_asked(note)))
     colors = None if found.colors is None else np.stack(found.colors)
     step = abs(found.code.scale) * stored_step
     return ViewSet(depth, rig, step=step, assumptions=notes, colors=colors)
