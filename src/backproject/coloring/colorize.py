@@ -60,11 +60,13 @@ def colorize(mesh: Mesh, views: ViewSet, *, threads: int = 0, progress: Progress
     edge = np.empty(views.depth.shape, np.bool_)
     footprint = 1 / rig.intrinsics[:, (0, 1), (0, 1)].min(axis=1)
     rows = len(views) * rig.height
-    parallel.run(find_edges, rows, views.depth, footprint, slack, edge, threads=threads)
+    parallel.run(
+        find_edges, rows, views.depth, footprint, rig.orthographic, slack, edge, threads=threads
+    )
     found, trust = np.empty((len(normals), 3)), np.empty(len(normals))
     parallel.run(
         color_vertices, len(normals), mesh.vertices, normals, views.depth, views.colors, edge,
-        rig.intrinsics, rig.camera_from_world, slack, found, trust,
+        rig.intrinsics, rig.orthographic, rig.camera_from_world, slack, found, trust,
         threads=threads, on_chunk=lambda share: progress("colouring", 0.8 * share),
     )  # fmt: skip
     if not trust.any():

@@ -22,10 +22,11 @@ RIVAL = 0.5
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def find_edges(start, stop, depth, footprint, slack, edge):
+def find_edges(start, stop, depth, footprint, orthographic, slack, edge):
     """Set `edge` (N, H, W) to where one of the eight pixels around shows another surface, or none;
-    items are the N H rows of `depth` (N, H, W). `footprint` (N,) are pixels' widths at unit depth;
-    `slack` is how far depth may be off for its noise.
+    items are the N H rows of `depth` (N, H, W). `footprint` (N,) are pixels' widths at unit depth,
+    or at any in views that are `orthographic` (N,); `slack` is how far depth may be off for its
+    noise.
     """
     height, width = depth.shape[1], depth.shape[2]
     for item in range(start, stop):
@@ -36,15 +37,16 @@ def find_edges(start, stop, depth, footprint, slack, edge):
             for i in range(max(row - 1, 0), min(row + 2, height)):
                 for j in range(max(column - 1, 0), min(column + 2, width)):
                     other = depth[view, i, j]
-                    far = STEEP * footprint[view] * min(z, other) + 2.0 * slack
+                    spread = 1.0 if orthographic[view] else min(z, other)
+                far = STEEP * footprint[view] * spread + 2.0 * slack
                     found |= not abs(other - z) <= far  # so that nan and inf are edges
             edge[view, row, column] = found
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def color_vertices(
-    start, stop, vertices, normals, depth, colors, edge, intrinsics, camera_from_world, slack,
-    found, trust,
+    start, stop, vertices, normals, depth, colors, edge, intrinsics, orthographic,
+    camera_from_world, slack, found, trust,
 ):  # fmt: skip
     """Fill `found` (V, 3) with the colours, from 0 to 255, that the views show of `vertices`, and
     `trust` (V,) with how well they see them: from 0, nobody, by `EDGE_TRUST`, edges only, to 1.
@@ -53,7 +55,7 @@ def color_vertices(
     depth             (N, H, W) float32: planar z
     colors            (N, H, W, 3) uint8
     edge              (N, H, W) bool, see `find_edges`
-    intrinsics        (N, 3, 3), camera_from_world (N, 4, 4) float64
+    intrinsics        (N, 3, 3), camera_from_world (N, 4, 4) float64; orthographic (N,) bool
     slack             how far depth may be off for its noise
 
     A view shows the vertex in as many pixels as a unit of its surface covers there, times how sure
@@ -66,7 +68,9 @@ def color_vertices(
     shown = np.empty((count, 3))
     for v in range(start, stop):
         for k in range(count):
-            covered[k] = cover(vertices[v], normals[v], intrinsics[k], camera_from_world[k])
+            covered[k] = cover(
+                vertices[v], normals[v], intrinsics[k], orthographic[k], camera_from_world[k]
+            )
             share[k] = 0.0
         most = 0.0
         while True:
@@ -75,7 +79,7 @@ def color_vertices(
                 break
             sure[k] = look(
                 vertices[v], normals[v], depth[k], colors[k], edge[k], intrinsics[k],
-                camera_from_world[k], slack, shown[k],
+                orthographic[k], camera_from_world[k], slack, shown[k],
             )  # fmt: skip
             share[k] = covered[k] * sure[k]
             most = max(most, share[k])
@@ -105,20 +109,23 @@ def in_camera(point, pose, moved):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def cover(vertex, normal, intrinsics, pose):
+def cover(vertex, normal, intrinsics, orthographic, pose):
     """Return how many pixels a unit of the surface at a vertex covers in a view; 0 where it faces
     away, or nearly.
     """
     x, y, z = in_camera(vertex, pose, 1.0)
     nx, ny, nz = in_camera(normal, pose, 0.0)
+    pixels = intrinsics[0, 0] * intrinsics[1, 1]
+    if orthographic:
+        return pixels * -nz if z > 0.0 and -nz > GRAZING else 0.0
     toward = -(nx * x + ny * y + nz * z)  # how far the camera stands before the tangent plane
     if z <= 0.0 or not toward > GRAZING * np.sqrt(x * x + y * y + z * z):
         return 0.0
-    return intrinsics[0, 0] * intrinsics[1, 1] * toward / (z * z * z)
+    return pixels * toward / (z * z * z)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def look(vertex, normal, depth, colors, edge, intrinsics, pose, slack, shown):
+def look(vertex, normal, depth, colors, edge, intrinsics, orthographic, pose, slack, shown):
     """Return how sure it is that a view shows a vertex that faces it, from 0 to 1, and fill `shown`
     (3,) with the colour there.
 
@@ -130,21 +137,22 @@ def look(vertex, normal, depth, colors, edge, intrinsics, pose, slack, shown):
     nx, ny, nz = in_camera(normal, pose, 0.0)
     toward = -(nx * x + ny * y + nz * z)
     fx, fy = intrinsics[0, 0], intrinsics[1, 1]
-    u = fx * x / z + intrinsics[0, 2]
-    v = fy * y / z + intrinsics[1, 2]
+    spread = 1.0 if orthographic else z
+    u = fx * x / spread + intrinsics[0, 2]
+    v = fy * y / spread + intrinsics[1, 2]
     if not (0.0 <= u <= width and 0.0 <= v <= height):
         return 0.0
-    near = SURFACE * z / min(fx, fy)
+    near = SURFACE * spread / min(fx, fy)
     left, top = int(np.floor(u - 0.5)), int(np.floor(v - 0.5))
     total = 0.0
     shown[:] = 0.0
     for i in range(max(top, 0), min(top + 2, height)):
         for j in range(max(left, 0), min(left + 2, width)):
             d = np.float64(depth[i, j])
-            across = (j + 0.5 - intrinsics[0, 2]) / fx
-            down = (i + 0.5 - intrinsics[1, 2]) / fy
-            slope = nx * across + ny * down + nz
-            if not abs(d * slope + toward) <= near + slack * abs(slope):
+            aside = nx * (j + 0.5 - intrinsics[0, 2]) / fx + ny * (i + 0.5 - intrinsics[1, 2]) / fy
+            slope = nz if orthographic else nz + aside
+            above = d * slope + toward + (aside if orthographic else 0.0)
+            if not abs(above) <= near + slack * abs(slope):
                 continue
             weight = (1.0 - abs(u - 0.5 - j)) * (1.0 - abs(v - 0.5 - i))
             weight *= EDGE_TRUST if edge[i, j] else 1.0
