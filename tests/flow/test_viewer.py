@@ -71,6 +71,18 @@ def test_a_saved_file_holds_cameras_depth_points_and_meshes(capture, tmp_path, c
     )
 
 
+def test_an_orthographic_camera_is_an_outline_around_all_that_it_sees(tmp_path):
+    views = bp.render(box(), bp.Rig.fibonacci(2, distance=3, size=(24, 16), extent=4.0))
+    with Viewer("flat", save=tmp_path / "flat.rrd") as viewer:
+        viewer.add_views(views)
+    told = read(tmp_path / "flat.rrd")
+    assert not any("Pinhole" in component for _, component in told)
+    for k in range(2):
+        _, (line,) = told[f"{CAMERAS}{k:03d}", "LineStrips3D:strips"]
+        width, height, deep = np.ptp(line, axis=0)
+        np.testing.assert_allclose([width, height, deep], [6.0, 4.0, 0.0], atol=1e-6)
+
+
 def test_fuse_shows_the_views_before_the_mesh(capture, tmp_path, monkeypatch):
     """The viewer that would open on a screen is given a file instead."""
     path = tmp_path / "live.rrd"

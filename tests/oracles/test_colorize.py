@@ -33,9 +33,13 @@ CLOSE = 300 * FOOTPRINT + 1
 """How much colours change over a pixel, and half a level for rounding twice."""
 
 
-@pytest.fixture(scope="module")
-def ball():
-    return painted(sphere_views(RADIUS, RIG), waves)
+FLAT = bp.Rig.dodecahedron(distance=DISTANCE, size=SIZE, extent=SIZE * FOOTPRINT)
+"""The same cameras, orthographic, with pixels as wide."""
+
+
+@pytest.fixture(scope="module", params=[RIG, FLAT], ids=["pinhole", "orthographic"])
+def ball(request):
+    return painted(sphere_views(RADIUS, request.param), waves)
 
 
 @pytest.fixture(scope="module")

@@ -38,7 +38,7 @@ def find_edges(start, stop, depth, footprint, orthographic, slack, edge):
                 for j in range(max(column - 1, 0), min(column + 2, width)):
                     other = depth[view, i, j]
                     spread = 1.0 if orthographic[view] else min(z, other)
-                far = STEEP * footprint[view] * spread + 2.0 * slack
+                    far = STEEP * footprint[view] * spread + 2.0 * slack
                     found |= not abs(other - z) <= far  # so that nan and inf are edges
             edge[view, row, column] = found
 

@@ -231,7 +231,9 @@ def _frustum(camera: Camera, stage: Stage) -> tuple[float, Floats, Floats]:
     distance = float(np.linalg.norm(away))
     nearer = min(1.0, FARTHEST * stage.diameter / distance) if distance else 1.0
     move = (nearer - 1) * away
-    high = FRUSTUM * stage.diameter * camera.intrinsics[1, 1] / camera.height
+    high = FRUSTUM * stage.diameter
+    if not camera.orthographic:  # there an image is as high at any depth
+        high *= camera.intrinsics[1, 1] / camera.height
     reach = min(high, 0.35 * nearer * distance) if distance else high
     width, height = camera.width, camera.height
     pixels = np.array([(0, 0), (width, 0), (width, height), (0, height)])

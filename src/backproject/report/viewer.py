@@ -11,11 +11,12 @@ from types import TracebackType
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from backproject.cloud.unproject import backproject
 from backproject.errors import InputError
 from backproject.geometry.mesh import Mesh
-from backproject.geometry.rig import Rig
+from backproject.geometry.rig import Camera, Rig
 from backproject.geometry.views import ViewSet
 from backproject.io.atomic import atomic_file
 from backproject.report.colors import CLAY, INFERRED, view_colors
@@ -97,11 +98,15 @@ class Viewer:
             self._step += 1
 
     def add_mesh(self, mesh: Mesh, name: str) -> None:
-        """Add a mesh; what no camera saw of it (`Mesh.support` is 0) is violet."""
+        """Add a mesh in its own colours; without any, what no camera saw of it (`Mesh.support` is
+        0) is violet.
+        """
         rerun = self._rerun
         source, faces, normals = split_at_creases(Surface(mesh.vertices, mesh.faces))
         colors = np.broadcast_to(CLAY, (len(source), 3))
-        if mesh.support is not None:
+        if mesh.colors is not None:
+            colors = mesh.colors[source] / 255
+        elif mesh.support is not None:
             colors = np.where(mesh.support[source][:, None] == 0, INFERRED, colors)
         self._recording.set_time(TIMELINE, sequence=self._step)
         self._recording.log(
@@ -134,18 +139,30 @@ class Viewer:
         log(
             f"{CAMERAS}/{name}",
             rerun.Transform3D(translation=pose[:3, 3], mat3x3=pose[:3, :3]),
-            rerun.Pinhole(
-                image_from_camera=camera.intrinsics,
-                width=camera.width,
-                height=camera.height,
-                camera_xyz=rerun.ViewCoordinates.RDF,
-                image_plane_distance=IMAGE_AT * float(np.median(depth[hit])) if hit.any() else None,
-            ),
+            self._outline(camera) if camera.orthographic else self._pinhole(camera, depth[hit]),
         )
         # rerun's 0 is our inf and nan alike
         log(f"{CAMERAS}/{name}/depth", rerun.DepthImage(np.where(hit, depth, 0), meter=1.0))
         cloud = backproject(view, threads=threads)
         log(f"{POINTS}/{name}", rerun.Points3D(cloud.points.astype(np.float32), colors=color))
+
+    def _pinhole(self, camera: Camera, seen: NDArray[np.float32]) -> Any:
+        return self._rerun.Pinhole(
+            image_from_camera=camera.intrinsics,
+            width=camera.width,
+            height=camera.height,
+            camera_xyz=self._rerun.ViewCoordinates.RDF,
+            image_plane_distance=IMAGE_AT * float(np.median(seen)) if len(seen) else None,
+        )
+
+    def _outline(self, camera: Camera) -> Any:
+        """Return an image's outline where its camera stands: rerun knows no orthographic cameras."""
+        ends = np.array([(0, 0), (camera.width, camera.height)])
+        (left, top), (right, bottom) = (ends - camera.intrinsics[:2, 2]) / np.diag(
+            camera.intrinsics
+        )[:2]
+        corners = [(left, top, 0), (right, top, 0), (right, bottom, 0), (left, bottom, 0)]
+        return self._rerun.LineStrips3D([[*corners, corners[0]]])
 
     def _lay_out(self, count: int) -> None:
         """Tell what is shown where at first: all in 3D, and beside it a tab for each depth map.
