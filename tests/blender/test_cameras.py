@@ -35,6 +35,8 @@ def random_camera(rng, scene):
         sensor_height=rng.uniform(5, 60),
         shift_x=rng.uniform(-0.7, 0.7),
         shift_y=rng.uniform(-0.7, 0.7),
+        type=str(rng.choice(["PERSP", "ORTHO"])),
+        ortho_scale=rng.uniform(0.1, 20),
     )
     added.location, added.rotation_euler = rng.normal(size=3) * 5, rng.uniform(-3, 3, 3)
     added.scale = rng.uniform(0.1, 10, 3)  # which a camera ignores
@@ -86,7 +88,8 @@ def random_rig(rng, count=3):
     intrinsics[:, 1, 2] = rng.uniform(-height, 2 * height, count)
     intrinsics[:, 2, 2] = 1
     poses = bp.Rig.looking_at(rng.normal(size=(count, 3)) * 10, up=rng.normal(size=3))
-    return bp.Rig(intrinsics, poses.world_from_camera, width, height)
+    flat = rng.random(count) < 0.5
+    return bp.Rig(intrinsics, poses.world_from_camera, width, height, flat)
 
 
 def test_a_rig_comes_back_from_blender(scene):
@@ -95,6 +98,7 @@ def test_a_rig_comes_back_from_blender(scene):
         rig = random_rig(rng)
         back = cameras.rig_of(cameras.add_rig(rig, "rig", scene), scene)
         assert (back.width, back.height) == (rig.width, rig.height)
+        assert back.orthographic.tolist() == rig.orthographic.tolist()
         # a shift counts from the image's middle
         middle = np.array([[0, 0, rig.width], [0, 0, rig.height], [0, 0, 0]]) / 2
         rounding = 8 * SINGLE * (np.abs(rig.intrinsics) + middle)
@@ -146,12 +150,12 @@ def test_what_is_no_pinhole_is_refused_by_its_name(scene):
     scene.collection.objects.link(empty)
     mirrored, flat, flattened = (new_camera(scene) for _ in range(3))
     mirrored.name, mirrored.scale = "mirrored", (1, 1, -1)
-    flat.name, flat.data.type = "flat", "ORTHO"
+    flat.name, flat.data.type = "flat", "PANO"
     flattened.name, flattened.scale = "flattened", (1, 0, 1)
     refused = {
         "object 'empty': is of type EMPTY, expected a camera": [empty],
         "camera 'mirrored': a reflection": [mirrored],
-        "camera 'flat': is of type ORTHO, expected a perspective one": [flat],
+        "camera 'flat': is of type PANO, expected a perspective or orthographic one": [flat],
         "camera 'flattened': its scale is 0": [flattened],
         "cameras: got none": [],
     }

@@ -1,6 +1,7 @@
 """Cycles sees what the embedded rasteriser sees, and leaves Blender as it was."""
 
 import warnings
+from dataclasses import replace
 from pathlib import Path
 from tempfile import gettempdir
 from types import SimpleNamespace
@@ -41,7 +42,7 @@ def nudged(rig, right, down):
     """Return the same rig, whose pixels look a little to the side."""
     intrinsics = rig.intrinsics.copy()
     intrinsics[:, :2, 2] -= right, down
-    return bp.Rig(intrinsics, rig.world_from_camera, rig.width, rig.height)
+    return replace(rig, intrinsics=intrinsics)
 
 
 def assert_seen_alike(views, mesh, diameter=1.0):
@@ -61,7 +62,14 @@ def assert_seen_alike(views, mesh, diameter=1.0):
     assert outside.max() < OFF_THERE * diameter
 
 
-@pytest.mark.parametrize("rig", [bp.Rig.dodecahedron(), bp.Rig.fibonacci(5, size=(97, 64))])
+@pytest.mark.parametrize(
+    "rig",
+    [
+        bp.Rig.dodecahedron(),
+        bp.Rig.fibonacci(5, size=(97, 64)),
+        bp.Rig.fibonacci(5, size=(97, 64), extent=1.1),
+    ],
+)
 def test_headphones(rig):
     mesh = bp.normalize(bp.Mesh.load(HEADPHONES)).mesh
     assert_seen_alike(cycles.render(mesh, rig), mesh)
@@ -74,9 +82,11 @@ def test_real_meshes(path):
     assert_seen_alike(cycles.render(mesh, bp.Rig.fibonacci(3, size=160)), mesh)
 
 
+@pytest.mark.parametrize("flat", [False, True], ids=["pinhole", "orthographic"])
 @pytest.mark.parametrize("mesh", [sphere(0.5, splits=2), box(0.6)], ids=["sphere", "box"])
-def test_cameras_off_centre_with_pixels_that_are_not_square(mesh):
+def test_cameras_off_centre_with_pixels_that_are_not_square(mesh, flat):
     rig = rig_askew([(1.1, 0.7, -0.9), (0.02, 1.6, 0.01), (-1.3, -0.2, 0.4)])
+    rig = replace(rig, orthographic=np.array(flat))
     assert_seen_alike(cycles.render(mesh, rig), mesh)
 
 

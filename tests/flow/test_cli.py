@@ -103,6 +103,41 @@ def test_render_cloud_fuse_and_compare_follow_each_other(here, capsys):
         assert any(line.split(name)[-1].split()[:1] == value.split()[:1] for line in lines), name
 
 
+def test_orthographic_views_follow_the_same_way(here, capsys):
+    octahedron((100, -50, 7)).save("far.ply")  # two across: images are 2.2 high there
+    assert run(f"render far.ply -o cap {SMALL} --orthographic 1.1") == 0
+    assert run("info cap") == 0
+    assert run("cloud cap -o cloud.ply --consistent") == 0
+    assert run("fuse cap -o mesh.ply --resolution 48") == 0
+    assert run("compare mesh.ply far.ply --capture cap --json s.json --samples 5000") == 0
+    out, err = capsys.readouterr()
+    assert err == ""
+    assert re.search(r"orthographic +8 of 8 views, images 2\.2 high", out)
+    scores = json.loads((here / "s.json").read_text())
+    assert scores["watertight"] is True
+    assert scores["chamfer"] < 1.1 / 64 / 2
+    assert run("check cap") == 1
+    assert capsys.readouterr().err.startswith("backproject: views: 8 of 8 are orthographic")
+    assert run("convert cap -o theirs --to colmap") == 1
+    assert "which COLMAP's format cannot say" in capsys.readouterr().err
+    assert not (here / "theirs").exists()
+
+
+def test_depth_images_are_orthographic_if_the_user_says_so(here, capsys):
+    rig = bp.Rig.load("cameras.txt", distance=3.0, size=64, extent=2.2)
+    views = bp.render(octahedron(), rig)
+    (here / "images").mkdir()
+    for k, depth in enumerate(views.depth):
+        np.save(here / f"images/{k}.npy", depth)
+    word = "--camera-file cameras.txt --distance 3 --orthographic 2.2"
+    assert run(f"convert images -o cap {word}") == 0
+    again = bp.ViewSet.load("cap")
+    assert again.rig.orthographic.all()
+    np.testing.assert_array_equal(again.rig.intrinsics, rig.intrinsics)
+    np.testing.assert_array_equal(again.depth, views.depth)
+    assert "orthographic, images 2.2 high" in capsys.readouterr().out
+
+
 def test_the_round_trip_writes_all_and_again_in_its_place(here, capsys):
     # another place and other units: all that is written lies on the mesh
     octahedron((100, -50, 7)).save("far.ply")
@@ -335,6 +370,8 @@ def test_every_command_has_help_for_every_option(command, capsys):
     [
         ("--distance 0.3", "cameras stand inside the sphere that holds the object"),
         ("--fov 20", "parts of the object may lie outside the images"),
+        ("--orthographic 0.9", "--orthographic 0.9: the sphere that holds the object is 1 high"),
+        ("--orthographic 1.01", None),
         ("", None),
         ("--distance 0.3 --quiet", None),
     ],

@@ -27,9 +27,9 @@ def mesh():
     return bp.Mesh.load(HEADPHONES)
 
 
-@pytest.fixture(scope="module")
-def rig():
-    return bp.Rig.dodecahedron(size=SIZE, fov_deg=FOV, distance=DISTANCE)
+@pytest.fixture(scope="module", params=[None, FOOTPRINT * SIZE], ids=["pinhole", "orthographic"])
+def rig(request):
+    return bp.Rig.dodecahedron(size=SIZE, fov_deg=FOV, distance=DISTANCE, extent=request.param)
 
 
 @pytest.fixture(scope="module")
@@ -56,6 +56,7 @@ def test_the_headphones_come_back(result):
 
 
 @pytest.mark.parametrize("trip", ["result", "moved"])
+@pytest.mark.usefixtures("rig")
 def test_the_cloud_lies_on_the_mesh_in_its_own_coordinates(trip, request):
     """Float32 depth resolves 2^-24 of the distance, half a step by rounding twice (the renderer's,
     and that of the scale); the rest is the rays of a scene far from its origin.
@@ -68,6 +69,7 @@ def test_the_cloud_lies_on_the_mesh_in_its_own_coordinates(trip, request):
 
 
 @pytest.mark.parametrize("trip", ["result", "moved"])
+@pytest.mark.usefixtures("rig")
 def test_the_reconstruction_lies_on_the_mesh_in_its_own_coordinates(trip, request):
     result = request.getfixturevalue(trip)
     size = np.ptp(result.truth.vertices, axis=0).max()

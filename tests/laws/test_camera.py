@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from backproject.errors import InputError
 from backproject.geometry.rig import Rig, invert_poses, look_at
+from backproject.geometry.transform import Similarity
 
 # The paper's list, written out once more from the protocol so that a slip in either place shows.
 PAPER_LIST = """
@@ -24,6 +25,7 @@ RIGS = {
     "dodecahedron": Rig.dodecahedron(),
     "fibonacci": Rig.fibonacci(33, distance=3, size=(64, 48), fov_deg=60),
     "turntable": Rig.turntable(12, elevation_deg=35),
+    "orthographic": Rig.fibonacci(9, distance=3, size=(64, 48), extent=1.3),
 }
 
 coordinates = st.floats(-10, 10)
@@ -35,14 +37,15 @@ def rig(request):
     return RIGS[request.param]
 
 
-@given(st.integers(0, 19), st.floats(-50, 300), st.floats(-50, 300), st.floats(0.01, 100))
-def test_project_undoes_unproject(k, column, row, depth):
-    camera = RIGS["dodecahedron"][k]
+@pytest.mark.parametrize("name", ["dodecahedron", "orthographic"])
+@given(st.integers(0, 8), st.floats(-50, 300), st.floats(-50, 300), st.floats(0.01, 100))
+def test_project_undoes_unproject(name, k, column, row, depth):
+    camera = RIGS[name][k]
     pixel, depth_again = camera.project(camera.unproject((column, row), depth))
     # A point at 100 units, held to 1e-14, seen at 0.01 units by 284 pixels of focal length:
     # relative 1e-16 * (1.5 / 0.01) of a ray, that is below 1e-9 pixels.
     np.testing.assert_allclose(pixel, (column, row), atol=1e-9)
-    np.testing.assert_allclose(depth_again, depth, rtol=1e-12)
+    np.testing.assert_allclose(depth_again, depth, rtol=1e-11)
 
 
 def test_unproject_undoes_project_for_arrays(rig):
@@ -92,6 +95,51 @@ def test_field_of_view_spans_the_image_s_height():
     camera = Rig.looking_at([(0, 0, 1)], size=(300, 200), fov_deg=90)[0]
     # At 90 degrees the upper border, 100 pixels up, is as high as it is far.
     np.testing.assert_allclose(camera.project([(0, 1, 0)])[0], [(150, 0)], atol=1e-10)
+
+
+def test_extent_spans_an_orthographic_image_s_height_at_any_depth():
+    camera = Rig.looking_at([(0, 0, 1)], size=(300, 200), extent=0.8)[0]
+    for z in (-3, 0, 0.9):
+        np.testing.assert_allclose(camera.project([(0.6, 0.4, z)])[0], [(300, 0)], atol=1e-10)
+
+
+@given(st.floats(0.01, 100), points, points)
+def test_a_similarity_moves_pinholes_and_orthographic_cameras_with_the_scene(scale, shift, point):
+    motion = Similarity(scale, translation=shift)
+    for rig in (RIGS["fibonacci"], RIGS["orthographic"]):
+        pixel, depth = rig[3].project(point)
+        moved_pixel, moved_depth = rig.transformed(motion)[3].project(motion.apply(point))
+        if depth < 0.1:
+            continue
+        # Points of 10 units, times 100, beside shifts of 10: 1e-16 of 1e3 over scale and depth.
+        np.testing.assert_allclose(moved_depth / scale, depth, rtol=1e-8)
+        np.testing.assert_allclose(moved_pixel, pixel, rtol=1e-8, atol=1e-6)
+
+
+def test_an_orthographic_camera_is_a_pinhole_from_far_away():
+    # Rays over an image 1.3 high at a distance D are turned by up to 0.65 / D from the axis, which
+    # moves what is 0.5 before or behind the target by up to 0.65 * 0.5 / D: 37 pixels a unit.
+    far = 1e6
+    flat = Rig.looking_at([(1, 2, 2)], size=48, extent=1.3)
+    fov = np.degrees(2 * np.arctan(1.3 / 2 / far))
+    pinhole = Rig.looking_at([np.array((1, 2, 2)) / 3 * far], size=48, fov_deg=fov)
+    world = np.random.default_rng(0).uniform(-0.28, 0.28, (50, 3))
+    pixel, depth = flat[0].project(world)
+    far_pixel, far_depth = pinhole[0].project(world)
+    np.testing.assert_allclose(far_pixel, pixel, atol=37 * 0.65 * 0.5 / far)
+    np.testing.assert_allclose(far_depth - far, depth - 3, atol=1e-9)
+
+
+def test_a_rig_may_be_of_both_kinds_and_a_part_of_it_keeps_them():
+    mixed = Rig(
+        RIGS["dodecahedron"].intrinsics, RIGS["dodecahedron"].world_from_camera, 224, 224,
+        np.arange(20) % 3 == 0,
+    )  # fmt: skip
+    assert [camera.orthographic for camera in mixed] == [k % 3 == 0 for k in range(20)]
+    assert mixed.subset(np.array([3, 4, 19])).orthographic.tolist() == [True, False, False]
+    eyes = mixed.eyes_world
+    np.testing.assert_array_equal(eyes[1], [*mixed[1].center_world, 1])
+    np.testing.assert_allclose(eyes[3], [*mixed[3].center_world / 1.5, 0], atol=1e-6)
 
 
 def test_the_paper_s_focal_length():
@@ -168,6 +216,10 @@ def test_lists_hold_directions_or_with_distance_none_positions(tmp_path):
         (lambda: Rig.dodecahedron(fov_deg=180), "field of view"),
         (lambda: Rig.dodecahedron(size=0), "image size"),
         (lambda: Rig.fibonacci(0), "number of cameras"),
+        (lambda: Rig.dodecahedron(extent=0), "extent"),
+        (lambda: Rig.dodecahedron(extent=np.nan), "extent"),
+        (lambda: Rig(np.eye(3), np.eye(4)[None], 4, 4, np.array([True, False])), "orthographic"),
+        (lambda: Rig(np.eye(3), np.eye(4)[None], 4, 4, np.array(1.1)), "orthographic"),
         (lambda: Rig(np.diag([1.0, 0, 1]), np.eye(4)[None], 4, 4), "focal"),
         (lambda: Rig(np.eye(3), np.diag([1.0, 1, -1, 1])[None], 4, 4), "reflection"),
         (lambda: Rig(np.eye(3), np.eye(4)[None] * np.nan, 4, 4), "nan"),

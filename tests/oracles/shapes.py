@@ -57,12 +57,12 @@ def joined(*meshes):
 
 
 def rays(rig):
-    """Return each camera's centre and its pixels' directions with z = 1 in its own frame."""
+    """Return where each camera's rays begin and lead, with z = 1 in its own frame, (H, W, 3)."""
     column, row = np.meshgrid(np.arange(rig.width) + 0.5, np.arange(rig.height) + 0.5)
     pixels = np.stack([column, row], axis=-1)
     for camera in rig:
-        on_plane = camera.unproject(pixels, np.ones_like(column))
-        yield camera.center_world, on_plane - camera.center_world
+        origin = camera.unproject(pixels, np.zeros_like(column))
+        yield origin, camera.unproject(pixels, np.ones_like(column)) - origin
 
 
 def cast(mesh, rig):
@@ -70,14 +70,13 @@ def cast(mesh, rig):
     depth = np.full((len(rig), rig.height, rig.width), np.inf)
     for k, (origin, direction) in enumerate(rays(rig)):
         for a, b, c in mesh.triangles:
+            normal = np.cross(b - a, c - a)
             with np.errstate(divide="ignore", invalid="ignore"):
-                distance = np.dot(np.cross(b - a, c - a), a - origin) / (
-                    direction @ np.cross(b - a, c - a)
-                )
-                hit = origin + distance[..., None] * direction
+                distance = ((a - origin) @ normal) / (direction @ normal)
+            distance[~np.isfinite(distance)] = -1  # the ray runs along the triangle
+            hit = origin + distance[..., None] * direction
             # Inside if on the same side of all three edges; a hair beyond them too, so that no ray
             # slips between two triangles.
-            normal = np.cross(b - a, c - a)
             normal = normal / np.linalg.norm(normal)
             inside = distance > 0
             for start, end in ((a, b), (b, c), (c, a)):
@@ -91,7 +90,7 @@ def sphere_views(radius, rig):
     depth = []
     for origin, direction in rays(rig):
         a = (direction**2).sum(axis=-1)
-        b = direction @ origin
-        root = b**2 - a * (origin @ origin - radius**2)
+        b = (direction * origin).sum(axis=-1)
+        root = b**2 - a * ((origin**2).sum(axis=-1) - radius**2)
         depth.append(np.where(root > 0, (-b - np.sqrt(np.maximum(root, 0))) / a, np.inf))
     return bp.ViewSet(np.stack(depth), rig)

@@ -210,15 +210,18 @@ def test_threads_change_nothing():
     np.testing.assert_array_equal(one.normals, many.normals)
 
 
-def test_compiled_and_plain_kernels_agree(monkeypatch):
-    rig = bp.Rig.looking_at([(0.9, 0.7, 1.0), (-1.0, 0.3, 0.8)], size=12)
+@pytest.mark.parametrize("extent", [None, 1.2])
+def test_compiled_and_plain_kernels_agree(extent, monkeypatch):
+    positions = [(0.9, 0.7, 1.0), (-1.0, 0.3, 0.8)]
+    rig = bp.Rig.looking_at(positions, size=12, extent=extent)
+    lenses = rig.intrinsics, rig.orthographic
     views = bp.render(turned_box(), rig)
     compiled = inverse_depth_slopes(views)
     for name in ("hold_rows", "slopes_of_row", "slopes_along", "joined"):
         monkeypatch.setattr(slope_kernels, name, getattr(slope_kernels, name).py_func)
     plain = np.empty_like(compiled[0]), np.empty_like(compiled[1])
     with np.errstate(invalid="ignore"):
-        slope_kernels.slope_rows.py_func(0, 24, views.depth, rig.intrinsics, *plain)
+        slope_kernels.slope_rows.py_func(0, 24, views.depth, *lenses, *plain)
     np.testing.assert_allclose(plain, compiled, rtol=1e-12)
 
     for name in ("hold_rows", "slopes_of_row"):
@@ -228,7 +231,7 @@ def test_compiled_and_plain_kernels_agree(monkeypatch):
     index = np.empty_like(cloud.view_index)
     counts = np.isfinite(views.depth).sum(axis=2).ravel()
     unproject_kernels.unproject_rows.py_func(
-        0, 24, views.depth, rig.intrinsics, rig.world_from_camera,
+        0, 24, views.depth, *lenses, rig.world_from_camera,
         np.cumsum(counts) - counts, points, normals, index,
     )  # fmt: skip
     np.testing.assert_allclose(points, cloud.points, atol=1e-14)
@@ -238,6 +241,6 @@ def test_compiled_and_plain_kernels_agree(monkeypatch):
     confirmed = np.zeros(len(cloud), bool)
     unproject_kernels.confirm_points.py_func(
         0, len(cloud), points, index, views.depth, views.silhouettes, *plain,
-        rig.intrinsics, rig.camera_from_world, confirmed,
+        *lenses, rig.camera_from_world, confirmed,
     )  # fmt: skip
     np.testing.assert_array_equal(confirmed, consistent_points(cloud, views))

@@ -11,13 +11,16 @@ import sys
 import numpy as np
 import pytest
 from scipy import ndimage
+from shapes import rays
 
 import backproject as bp
 from backproject.fusion.evidence import Evidence
 from backproject.kernels import blocks
 from backproject.kernels.field import clearance
 
-RIG = bp.Rig.looking_at([(0.3, -0.4, 2.0)], target=(0.1, 0.1, 0.0), size=(24, 16), fov_deg=50.0)
+PLACE = {"target": (0.1, 0.1, 0.0), "size": (24, 16)}
+RIG = bp.Rig.looking_at([(0.3, -0.4, 2.0)], **PLACE, fov_deg=50.0)
+FLAT = bp.Rig.looking_at([(0.3, -0.4, 2.0)], **PLACE, extent=1.9)
 CAMERA = RIG[0]
 
 
@@ -34,34 +37,30 @@ def ask(known, points, kernel=clearance):
     )
 
 
-def rays():
-    column, row = np.meshgrid(np.arange(24) + 0.5, np.arange(16) + 0.5)
-    ray = CAMERA.unproject(np.stack([column, row], axis=-1), np.ones_like(column))
-    return ray - CAMERA.center_world
-
-
-def plane_depth(normal, offset):
+def plane_depth(normal, offset, rig=RIG):
     """Return the depth of the plane normal . x = offset."""
-    return (offset - CAMERA.center_world @ normal) / (rays() @ normal)
+    origin, ray = next(rays(rig))
+    return (offset - origin @ normal) / (ray @ normal)
 
 
-def random_points(count, nearest=0.5, farthest=4.0, seed=0):
+def random_points(count, nearest=0.5, farthest=4.0, seed=0, camera=CAMERA):
     """Return world points in view and their depths."""
     rng = np.random.default_rng(seed)
     pixels = rng.uniform((0, 0), (24, 16), (count, 2))
     depth = rng.uniform(nearest, farthest, count)
-    return CAMERA.unproject(pixels, depth), pixels, depth
+    return camera.unproject(pixels, depth), pixels, depth
 
 
+@pytest.mark.parametrize("rig", [RIG, FLAT], ids=["pinhole", "orthographic"])
 @pytest.mark.parametrize("tilt", [(0, 0, 1), (0.3, -0.2, 1), (-0.4, 0.3, 1)])
-def test_clearance_is_the_signed_distance_to_a_tilted_plane(tilt):
+def test_clearance_is_the_signed_distance_to_a_tilted_plane(tilt, rig):
     # At the image's very border too, where the outermost pixels are continued: half a pixel.
     normal = np.array(tilt) / np.linalg.norm(tilt)
-    depth = plane_depth(normal, 0.05)
+    depth = plane_depth(normal, 0.05, rig)
     assert (depth > 0).all()
-    points, pixels, _ = random_points(2000)
+    points, pixels, _ = random_points(2000, camera=rig[0])
     expected = points @ normal - 0.05  # positive on the camera's side
-    answer = ask(evidence(depth), points)
+    answer = ask(evidence(depth, rig), points)
     # Behind all four pixels a view may say no more than that. (At the border it may say so before
     # the continued plane as well: that carves less, not more.)
     behind = np.isneginf(answer)
@@ -96,23 +95,25 @@ def test_one_unmeasured_pixel_of_four_silences_them_all():
     assert (answer[~near] == np.inf).all()
 
 
-def test_nothing_is_known_outside_the_image_or_behind_the_camera():
-    known = evidence(np.full((16, 24), np.inf))
+@pytest.mark.parametrize("rig", [RIG, FLAT], ids=["pinhole", "orthographic"])
+def test_nothing_is_known_outside_the_image_or_behind_the_camera(rig):
+    known, camera = evidence(np.full((16, 24), np.inf), rig), rig[0]
     outside = [(-0.01, 8), (24.01, 8), (12, -0.01), (12, 16.01)]
     inside = [(0.01, 8), (23.99, 8), (12, 0.01), (12, 15.99)]
-    assert (ask(known, [CAMERA.unproject(p, 2.0) for p in outside]) == -np.inf).all()
-    assert (ask(known, [CAMERA.unproject(p, 2.0) for p in inside]) == np.inf).all()
-    assert (ask(known, [CAMERA.unproject((12, 8), z) for z in (-1.0, 0.0)]) == -np.inf).all()
+    assert (ask(known, [camera.unproject(p, 2.0) for p in outside]) == -np.inf).all()
+    assert (ask(known, [camera.unproject(p, 2.0) for p in inside]) == np.inf).all()
+    assert (ask(known, [camera.unproject((12, 8), z) for z in (-1.0, 0.0)]) == -np.inf).all()
 
 
+@pytest.mark.parametrize("rig", [RIG, FLAT], ids=["pinhole", "orthographic"])
 @pytest.mark.parametrize("behind", [3.0, np.inf])
-def test_across_a_jump_only_what_lies_before_the_nearest_is_free(behind):
+def test_across_a_jump_only_what_lies_before_the_nearest_is_free(behind, rig):
     depth = np.full((16, 24), 1.0)
     depth[:, 12:] = behind
-    points, pixels, z = random_points(2000, 0.5, 2.9)
+    points, pixels, z = random_points(2000, 0.5, 2.9, camera=rig[0])
     across = (pixels[:, 0] > 11.5) & (pixels[:, 0] < 12.5)
     assert across.sum() > 20
-    free = ask(evidence(depth), points) > 0
+    free = ask(evidence(depth, rig), points) > 0
     np.testing.assert_array_equal(free[across], z[across] < 1)
     far = pixels[:, 0] > 12.5
     assert free[far].all()
@@ -135,14 +136,15 @@ def asked(state):
     return result.ravel()
 
 
-def test_a_fused_block_is_judged_as_its_corners_are_one_by_one():
+@pytest.mark.parametrize("extent", [None, 1.2])
+def test_a_fused_block_is_judged_as_its_corners_are_one_by_one(extent):
     # A part of a block may be called free or hidden at once; every corner must agree with all
     # views, except within connected corners whose outermost in eight directions do.
     from backproject.fusion.evidence import sample
     from backproject.fusion.solid import CLEARANCE, carve
     from backproject.progress import silent
 
-    rig = bp.Rig.fibonacci(5, size=24)
+    rig = bp.Rig.fibonacci(5, size=24, extent=extent)
     depth = np.random.default_rng(0).uniform(1.2, 1.8, (5, 24, 24))
     depth[np.random.default_rng(1).random(depth.shape) < 0.5] = np.inf
     depth[:, 5:12, 5:12] = 1.4
@@ -178,14 +180,16 @@ def is_free(known, point, margin):
     )
 
 
+@pytest.mark.parametrize("extent", [None, 1.2])
 @pytest.mark.parametrize("depth", [1.4, np.inf])
-def test_points_are_judged_together_as_they_are_alone(depth):
+def test_points_are_judged_together_as_they_are_alone(depth, extent):
     # Some before, some behind, some outside of the images, some behind a camera.
     rng = np.random.default_rng(3)
     depths = np.where(rng.random((5, 9, 12)) < 0.8, rng.uniform(1.2, 1.7, (5, 9, 12)), depth)
     depths[:, 3:6, 2:7] = 1.45
     depths[1:, 7] = np.nan
-    known = Evidence.of(bp.ViewSet(depths, bp.Rig.fibonacci(5, size=(12, 9))), threads=1)
+    rig = bp.Rig.fibonacci(5, size=(12, 9), extent=extent)
+    known = Evidence.of(bp.ViewSet(depths, rig), threads=1)
     seen = 0
     for spread in (0.3, 1.0, 2.5):
         for _ in range(30):
@@ -203,13 +207,14 @@ def test_points_are_judged_together_as_they_are_alone(depth):
     assert 100 < seen < 90 * blocks.LANES - 100
 
 
+@pytest.mark.parametrize("extent", [None, 0.5])
 @pytest.mark.parametrize("size", [(9, 13), (13, 9), (9, 9), (5, 6), (12, 8)], ids=str)
-def test_a_ball_is_skipped_or_freed_at_once_only_if_all_its_points_agree(size):
+def test_a_ball_is_skipped_or_freed_at_once_only_if_all_its_points_agree(size, extent):
     # At the right and bottom border too: there one column may begin a tile of its own. Depths are
     # flat or jump, so that a margin along the ray is one across the surface.
     width, height = size
     rng = np.random.default_rng(width)
-    rig = bp.Rig.looking_at([(0.3, -0.4, 2.0)], size=size, fov_deg=50.0)
+    rig = bp.Rig.looking_at([(0.3, -0.4, 2.0)], size=size, fov_deg=50.0, extent=extent)
     skipped = freed = 0
     for _ in range(60):
         depth = np.full((height, width), rng.choice([0.8, 2.0, np.inf]))
@@ -258,13 +263,18 @@ import json, sys
 import numpy as np
 import backproject as bp
 rig = bp.Rig.fibonacci(4, size=12)
+flat = bp.Rig.fibonacci(4, size=12, extent=1.0)
+mixed = np.arange(4) < int(sys.argv[2])
+intrinsics = np.where(mixed[:, None, None], flat.intrinsics, rig.intrinsics)
+rig = bp.Rig(intrinsics, rig.world_from_camera, 12, 12, mixed)
 depth = np.load(sys.argv[1])
 mesh = bp.fuse(bp.ViewSet(depth, rig), resolution=10, threads=1)
 print(json.dumps([mesh.vertices.tolist(), mesh.faces.tolist()]))
 """
 
 
-def test_compiled_and_plain_kernels_fuse_the_same_mesh(tmp_path):
+@pytest.mark.parametrize("orthographic", [0, 2])
+def test_compiled_and_plain_kernels_fuse_the_same_mesh(orthographic, tmp_path):
     corners = np.random.default_rng(3).uniform(-0.45, 0.45, (12, 3))
     soup = bp.Mesh(corners, np.arange(12).reshape(-1, 3))
     depth = bp.render(soup, bp.Rig.fibonacci(4, size=12)).depth
@@ -273,7 +283,7 @@ def test_compiled_and_plain_kernels_fuse_the_same_mesh(tmp_path):
     results = []
     for disabled in ("0", "1"):
         done = subprocess.run(
-            [sys.executable, "-c", FUSE_TINY, str(tmp_path / "depth.npy")],
+            [sys.executable, "-c", FUSE_TINY, str(tmp_path / "depth.npy"), str(orthographic)],
             env={**os.environ, "NUMBA_DISABLE_JIT": disabled},
             check=True,
             capture_output=True,

@@ -22,12 +22,12 @@ def traced(distance, rig):
     """Return the depth maps of a solid by its signed distance (sphere tracing, Hart 1996)."""
     depth = np.full((len(rig), rig.height, rig.width), np.inf)
     for k, (origin, direction) in enumerate(rays(rig)):
-        direction = direction.reshape(-1, 3)
+        origin, direction = origin.reshape(-1, 3), direction.reshape(-1, 3)
         steps = 1 / np.linalg.norm(direction, axis=1)
         z = np.full(len(direction), 0.3)
         alive = np.arange(len(direction))
         for _ in range(400):
-            gap = distance(origin + z[alive, None] * direction[alive])
+            gap = distance(origin[alive] + z[alive, None] * direction[alive])
             z[alive] += gap * steps[alive]
             hit = alive[gap < 1e-9]
             depth[k].reshape(-1)[hit] = z[hit]
@@ -65,12 +65,12 @@ def cap_views(rig, *, radius, lowest, center=(0.0, 0.0, 0.0)):
     for origin, direction in rays(rig):
         away = origin - center
         a = (direction**2).sum(axis=-1)
-        b = direction @ away
-        rest = b**2 - a * (away @ away - radius**2)
+        b = (direction * away).sum(axis=-1)
+        rest = b**2 - a * ((away**2).sum(axis=-1) - radius**2)
         root = np.sqrt(np.maximum(rest, 0))
         z = np.full(a.shape, np.inf)
         for t in ((-b + root) / a, (-b - root) / a):
-            on_it = (rest > 0) & (t > 0) & (origin[1] + t * direction[..., 1] > lowest)
+            on_it = (rest > 0) & (t > 0) & (origin[..., 1] + t * direction[..., 1] > lowest)
             z = np.where(on_it & (t < z), t, z)
         depth.append(z)
     return bp.ViewSet(np.stack(depth), rig)

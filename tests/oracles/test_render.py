@@ -16,9 +16,13 @@ ROUNDING = 1.2e-7
 ASKEW = np.array([[61.0, 0, 23.7], [0, 83.0, 40.1], [0, 0, 1]])  # off centre, pixels not square
 
 
-def rig_askew(positions, target=(0.03, -0.02, 0.01)):
+def rig_askew(positions, target=(0.03, -0.02, 0.01), flat=False):
+    """Return pinholes, or orthographic cameras if `flat`: then ASKEW is in pixels a scene unit."""
     poses = bp.Rig.looking_at(positions, target=target).world_from_camera
-    return bp.Rig(ASKEW, poses, 52, 67)
+    return bp.Rig(ASKEW, poses, 52, 67, np.array(flat))
+
+
+either = pytest.mark.parametrize("flat", [False, True], ids=["pinhole", "orthographic"])
 
 
 def assert_same_depth(views, expected):
@@ -27,28 +31,31 @@ def assert_same_depth(views, expected):
     np.testing.assert_allclose(views.depth[hit], expected.depth[hit], rtol=2 * ROUNDING)
 
 
-def test_a_tilted_plane_is_exact_at_every_pixel():
+@either
+def test_a_tilted_plane_is_exact_at_every_pixel(flat):
     plane = rectangle((-9, -9), (9, 9))
-    rig = rig_askew([(0.5, 0.4, 1.0), (-1.0, 0.2, 0.8), (0.1, -0.3, 1.2)])
+    rig = rig_askew([(0.5, 0.4, 1.0), (-1.0, 0.2, 0.8), (0.1, -0.3, 1.2)], flat=flat)
     depth = bp.render(plane, rig).depth
     for k, (origin, direction) in enumerate(rays(rig)):
-        expected = -origin[2] / direction[..., 2]
+        expected = -origin[..., 2] / direction[..., 2]
         assert (expected > 0).all()
         np.testing.assert_allclose(depth[k], expected, rtol=ROUNDING)
 
 
+@either
 @pytest.mark.parametrize("mesh", [sphere(0.5, splits=2), box(0.6)], ids=["sphere", "box"])
-def test_solids_agree_with_rays_through_their_triangles(mesh):
-    rig = rig_askew([(1.1, 0.7, -0.9), (0.02, 1.6, 0.01), (-1.3, -0.2, 0.4)])
+def test_solids_agree_with_rays_through_their_triangles(mesh, flat):
+    rig = rig_askew([(1.1, 0.7, -0.9), (0.02, 1.6, 0.01), (-1.3, -0.2, 0.4)], flat=flat)
     views = bp.render(mesh, rig)
     assert 0.05 < views.silhouettes.mean() < 0.95
     assert_same_depth(views, cast(mesh, rig))
 
 
-def test_one_solid_before_another_hides_it():
+@either
+def test_one_solid_before_another_hides_it(flat):
     near, far = box(0.3, center=(0, 0, 0.5)), sphere(0.4, splits=1)
     both = joined(far, near)
-    rig = rig_askew([(0.2, 0.1, 1.6), (0.9, 0.3, 1.2), (0.1, 0.2, -1.5)])
+    rig = rig_askew([(0.2, 0.1, 1.6), (0.9, 0.3, 1.2), (0.1, 0.2, -1.5)], flat=flat)
     assert_same_depth(bp.render(both, rig), cast(both, rig))
 
 
@@ -62,10 +69,11 @@ def test_pixels_are_known_by_their_centres():
     np.testing.assert_array_equal(bp.render(sheet, rig).silhouettes[0], expected)
 
 
-def test_a_room_is_seen_from_within():
+@either
+def test_a_room_is_seen_from_within(flat):
     """Every wall reaches behind the camera or far beside the image, and no ray escapes."""
     room = box(2.0)
-    rig = rig_askew([(0.3, 0.2, -0.6), (-0.7, 0.1, 0.5), (0.0, 0.9, 0.0)])
+    rig = rig_askew([(0.3, 0.2, -0.6), (-0.7, 0.1, 0.5), (0.0, 0.9, 0.0)], flat=flat)
     views = bp.render(room, rig)
     assert views.silhouettes.all()
     assert_same_depth(views, cast(room, rig))
@@ -88,13 +96,29 @@ def test_ground_under_the_camera_ends_at_the_horizon(height):
     np.testing.assert_allclose(depth[20:], expected, rtol=ROUNDING)
 
 
-def test_what_lies_behind_the_camera_is_not_drawn():
-    rig = bp.Rig.looking_at([(0, 0, 2)], size=32)
+def test_an_orthographic_camera_sees_what_is_before_its_plane_and_no_more():
+    """A slope from behind the camera's plane to far before it: it begins where they cross."""
+    slope = bp.Mesh(
+        np.array([(-1e6, -9, -1e6), (1e6, -9, 1e6), (1e6, 9, 1e6), (-1e6, 9, -1e6)]),
+        np.array([(0, 1, 2), (0, 2, 3)]),
+    )
+    intrinsics = np.array([[40.0, 0, 20], [0, 40, 20], [0, 0, 1]])
+    rig = bp.Rig(intrinsics, np.eye(4)[None], 40, 40, np.array(True))
+    across = (np.arange(40) + 0.5 - 20) / 40
+    expected = np.repeat(np.where(across > 0, across, np.inf)[None], 40, axis=0)
+    # Corners a million units away: their rounding, 1e-16 of that, is 1e-10 here.
+    np.testing.assert_allclose(bp.render(slope, rig).depth[0], expected, rtol=ROUNDING)
+
+
+@pytest.mark.parametrize("extent", [None, 1.0])
+def test_what_lies_behind_the_camera_is_not_drawn(extent):
+    rig = bp.Rig.looking_at([(0, 0, 2)], size=32, extent=extent)
     assert not bp.render(box(0.5, center=(0, 0, 4)), rig).silhouettes.any()
 
 
-def test_an_object_cut_by_the_border_is_cut_and_no_more():
-    rig = rig_askew([(0.55, 0.2, 0.4), (0.1, 0.5, 0.5)], target=(0.4, 0.3, 0))
+@either
+def test_an_object_cut_by_the_border_is_cut_and_no_more(flat):
+    rig = rig_askew([(0.55, 0.2, 0.4), (0.1, 0.5, 0.5)], target=(0.4, 0.3, 0), flat=flat)
     views = bp.render(box(0.6), rig)
     edges = [views.silhouettes[:, 0], views.silhouettes[:, -1], views.silhouettes[:, :, 0]]
     assert any(edge.any() for edge in edges)
@@ -118,8 +142,9 @@ def test_a_mesh_without_faces_is_refused():
         bp.render(bp.Mesh(np.zeros((3, 3)), np.zeros((0, 3), int)), bp.Rig.dodecahedron(size=8))
 
 
-def test_bands_and_threads_change_nothing():
-    rig = rig_askew([(1.0, 0.7, -0.9), (0.4, 0.2, 0.3)])
+@either
+def test_bands_and_threads_change_nothing(flat):
+    rig = rig_askew([(1.0, 0.7, -0.9), (0.4, 0.2, 0.3)], flat=flat)
     mesh = sphere(0.5, splits=2)
     one, many = (bp.render(mesh, rig, threads=threads).depth for threads in (1, 9))
     np.testing.assert_array_equal(one, many)
@@ -134,8 +159,10 @@ def test_progress_ends_at_one():
     assert heard == sorted(heard)
 
 
-def test_compiled_and_plain_kernels_agree(monkeypatch):
-    rig = bp.Rig(ASKEW / [[8], [8], [1]], rig_askew([(0.6, 0.3, 0.4)]).world_from_camera, 7, 9)
+@either
+def test_compiled_and_plain_kernels_agree(flat, monkeypatch):
+    poses = rig_askew([(0.6, 0.3, 0.4)]).world_from_camera
+    rig = bp.Rig(ASKEW / [[8], [8], [1]], poses, 7, 9, np.array(flat))
     mesh = joined(box(0.5), rectangle((-2, -2), (2, 2)))  # some of it behind the camera
     compiled = bp.render(mesh, rig).depth
     for name, kernel in vars(raster).items():

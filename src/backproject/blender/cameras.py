@@ -18,6 +18,7 @@ from backproject.errors import InputError
 from backproject.geometry.conventions import FLIP
 from backproject.geometry.rig import Camera, Rig, check_pose
 
+PERSPECTIVE, ORTHOGRAPHIC = "PERSP", "ORTHO"
 SENSOR = 24.0
 """The height of a new camera's sensor, in millimetres: that of 35 mm film."""
 SHORTEST_LENS = 1.0
@@ -33,7 +34,8 @@ def camera_of(camera: Any, scene: Any) -> Camera:
     percentage and pixel aspect, whatever its sensor fit and shift.
 
     Raises:
-        InputError: no camera, one that is not a perspective one, or one that is sheared.
+        InputError: no camera, one that is neither perspective nor orthographic, or one that is
+            sheared.
 
     """
     return rig_of([camera], scene)[0]
@@ -49,7 +51,7 @@ def rig_of(cameras: Sequence[Any], scene: Any) -> Rig:
     if not cameras:
         raise InputError("cameras: got none, expected at least one camera object")
     for camera in cameras:
-        _check_perspective(camera)
+        _check_kind(camera)
     for layer in scene.view_layers:
         layer.update()  # or poses are those before the last change
     width, height = image_size(scene)
@@ -58,6 +60,7 @@ def rig_of(cameras: Sequence[Any], scene: Any) -> Rig:
         np.stack([_pose(camera) for camera in cameras]),
         width,
         height,
+        np.array([camera.data.type == ORTHOGRAPHIC for camera in cameras]),
     )
 
 
@@ -98,13 +101,16 @@ def new_camera(name: str) -> Any:
 
 def place(blender_camera: Any, camera: Camera) -> None:
     """Give a camera object the lens and the pose of `camera`, for an image as `set_image` makes."""
-    lens = camera.intrinsics[1, 1] * SENSOR / camera.height
     data = blender_camera.data
-    data.type = "PERSP"
+    data.type = ORTHOGRAPHIC if camera.orthographic else PERSPECTIVE
     data.sensor_fit = "VERTICAL"
-    data.sensor_height = SENSOR * max(1.0, SHORTEST_LENS / lens)
-    data.lens = lens * max(1.0, SHORTEST_LENS / lens)
-    data.lens_unit = "FOV"  # shown as the vertical field of view that rigs are given by
+    if camera.orthographic:
+        data.ortho_scale = camera.height / camera.intrinsics[1, 1]
+    else:
+        lens = camera.intrinsics[1, 1] * SENSOR / camera.height
+        data.sensor_height = SENSOR * max(1.0, SHORTEST_LENS / lens)
+        data.lens = lens * max(1.0, SHORTEST_LENS / lens)
+        data.lens_unit = "FOV"  # shown as the vertical field of view that rigs are given by
     across = camera.height / pixel_ratio(camera)  # the sensor's height, in pixels' widths
     data.shift_x = (camera.width / 2 - camera.intrinsics[0, 2]) / across
     data.shift_y = (camera.intrinsics[1, 2] - camera.height / 2) / camera.height
@@ -154,8 +160,9 @@ def image_size(scene: Any) -> tuple[int, int]:
 
 
 def _intrinsics(data: Any, scene: Any) -> NDArray[np.float64]:
-    """Return intrinsics (3, 3). The sensor spans `view`, counted in pixels' widths: the image's
-    width or its height, whichever the camera was told to fit, or else the longer.
+    """Return intrinsics (3, 3). The sensor, or the scale of an orthographic camera, spans `view`,
+    counted in pixels' widths: the image's width or its height, whichever the camera was told to
+    fit, or else the longer.
     """
     width, height = image_size(scene)
     ratio = scene.render.pixel_aspect_x / scene.render.pixel_aspect_y
@@ -165,6 +172,8 @@ def _intrinsics(data: Any, scene: Any) -> NDArray[np.float64]:
     view = width if fit == "HORIZONTAL" else height / ratio
     sensor = data.sensor_height if data.sensor_fit == "VERTICAL" else data.sensor_width
     focal = data.lens / sensor * view
+    if data.type == ORTHOGRAPHIC:
+        focal = view / data.ortho_scale
     return np.array(
         [
             [focal, 0, width / 2 - data.shift_x * view],
@@ -186,10 +195,11 @@ def _pose(camera: Any) -> NDArray[np.float64]:
     return pose
 
 
-def _check_perspective(camera: Any) -> None:
+def _check_kind(camera: Any) -> None:
     if camera.type != "CAMERA":
         raise InputError(f"object {camera.name!r}: is of type {camera.type}, expected a camera")
-    if camera.data.type != "PERSP":
+    if camera.data.type not in (PERSPECTIVE, ORTHOGRAPHIC):
         raise InputError(
-            f"camera {camera.name!r}: is of type {camera.data.type}, expected a perspective one"
+            f"camera {camera.name!r}: is of type {camera.data.type}, expected a perspective or"
+            " orthographic one"
         )

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -74,21 +74,22 @@ def uv_of(sheet: Sheet, k: int, count: int, shape: tuple[int, int]) -> NDArray[n
 
 
 def _sheet(depth: NDArray[np.float32], camera: Camera) -> Sheet:
-    quads = _quads(depth, float(camera.intrinsics[(0, 1), (0, 1)].min()))
+    quads = _quads(depth, camera)
     used, corners = np.unique(quads, return_inverse=True)
     rows, columns = np.divmod(used, depth.shape[1])
     z = depth.ravel()[used].astype(np.float64)
     pixels = np.stack([columns, rows], axis=1)
-    slopes = (pixels + 0.5 - camera.intrinsics[:2, 2]) / camera.intrinsics[(0, 1), (0, 1)]
-    rays = np.concatenate([slopes, np.ones((len(used), 1))], axis=1)
-    nearest = z.min() if len(z) else 0.0
+    at_origin = replace(camera, world_from_camera=np.eye(4))
+    nearest = np.full(len(z), z.min() if len(z) else 0.0)
+    flat = at_origin.unproject(pixels + 0.5, nearest)
     faces = corners.reshape(-1, 4).astype(np.int32)
-    return Sheet(nearest * rays, (z - nearest)[:, None] * rays, faces, pixels)
+    return Sheet(flat, at_origin.unproject(pixels + 0.5, z) - flat, faces, pixels)
 
 
-def _quads(depth: NDArray[np.float32], focal: float) -> NDArray[np.int64]:
+def _quads(depth: NDArray[np.float32], camera: Camera) -> NDArray[np.int64]:
     """Return the corners (Q, 4) of the squares between pixels of one surface, as flat indices."""
     height, width = depth.shape
+    focal = float(camera.intrinsics[(0, 1), (0, 1)].min())
     index = np.arange(height * width).reshape(height, width)
     z = depth.astype(np.float64)
     corners = [(slice(None, -1), slice(None, -1)), (slice(1, None), slice(None, -1))]
@@ -96,5 +97,6 @@ def _quads(depth: NDArray[np.float32], focal: float) -> NDArray[np.int64]:
     four = np.stack([z[corner] for corner in corners])
     nearest = four.min(axis=0)
     with np.errstate(invalid="ignore"):  # inf - inf: no surface
-        one_surface = four.max(axis=0) - nearest <= CONTINUOUS * nearest / focal
+        footprint = (1.0 if camera.orthographic else nearest) / focal
+        one_surface = four.max(axis=0) - nearest <= CONTINUOUS * footprint
     return np.stack([index[corner][one_surface] for corner in corners], axis=1)

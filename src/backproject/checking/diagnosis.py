@@ -100,9 +100,14 @@ def check(views: ViewSet, *, threads: int = 0, progress: Progress = silent) -> D
     tells what cannot be known: a sphere shows no turn, and a symmetric rig comes back moved.
 
     Raises:
-        InputError: fewer than two views that see anything.
+        InputError: fewer than two views that see anything, or orthographic ones.
 
     """
+    if views.rig.orthographic.any():
+        raise InputError(
+            f"views: {int(views.rig.orthographic.sum())} of {len(views)} are orthographic,"
+            " expected pinholes: what is checked is checked of pinholes alone"
+        )
     seeing = int(np.count_nonzero(views.silhouettes.any(axis=(1, 2))))
     if seeing < 2:
         raise InputError(

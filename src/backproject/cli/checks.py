@@ -159,6 +159,14 @@ def doubt_about(rig: Rig) -> str | None:
             f" radius is {UNIT_RADIUS:g} of its diameters: they do not see what is behind them"
         )
     half_image = np.array([rig.width, rig.height]) / 2
+    if rig.orthographic.any():
+        across = 2 * float((half_image / rig.intrinsics[0, (0, 1), (0, 1)]).min())
+        if across >= 2 * UNIT_RADIUS:
+            return None
+        return (
+            f"--orthographic {across:g}: the sphere that holds the object is {2 * UNIT_RADIUS:g}"
+            " high: parts of the object may lie outside the images"
+        )
     half_angle = np.arctan(half_image / rig.intrinsics[:, (0, 1), (0, 1)].max(axis=0)).min()
     needed = np.arcsin(UNIT_RADIUS / nearest)
     if half_angle < needed:

@@ -28,10 +28,10 @@ def consistent_points(
 
     A view allows a point that is inside its silhouette, one of the 3 x 3 pixels around the
     projection being covered, and not in its free space: one of the nine has a surface that is not
-    farther than the point by more than the pixel's footprint z/f and, either way, what its slopes
-    make of the way to the projection, |du| |delta u| + |dv| |delta v|. A pixel is covered where its
-    depth is finite, or where `masks` (N, H, W), soft silhouettes from 0 to 1, exceed
-    `mask_threshold`; it says nothing where its depth is nan.
+    farther than the point by more than the pixel's footprint (z/f, or 1/f if orthographic) and,
+    either way, what its slopes make of the way to the projection, |du| |delta u| + |dv| |delta v|.
+    A pixel is covered where its depth is finite, or where `masks` (N, H, W), soft silhouettes from
+    0 to 1, exceed `mask_threshold`; it says nothing where its depth is nan.
 
     After the second step of Soltani et al. (CVPR 2017), with three differences: pixels are known by
     their centres, not by their corners; a point that projects outside an image, onto its outermost
@@ -62,6 +62,7 @@ def consistent_points(
         du,
         dv,
         views.rig.intrinsics,
+        views.rig.orthographic,
         views.rig.camera_from_world,
         confirmed,
         threads=threads,

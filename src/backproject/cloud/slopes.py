@@ -13,7 +13,8 @@ Slopes = tuple[NDArray[np.float64], NDArray[np.float64]]
 
 
 def inverse_depth_slopes(views: ViewSet, *, threads: int = 0) -> Slopes:
-    """Return the change of 1/z per pixel to the right and down, each (N, H, W); nan where unknown.
+    """Return the change of 1/z (of -z in orthographic views) per pixel to the right and down, each
+    (N, H, W); nan where unknown.
 
     Never across a jump in depth, and on either side of a crease the slope of that side; see
     `kernels.slopes`.
@@ -21,5 +22,7 @@ def inverse_depth_slopes(views: ViewSet, *, threads: int = 0) -> Slopes:
     du = np.empty(views.depth.shape)
     dv = np.empty(views.depth.shape)
     rows = len(views) * views.rig.height
-    parallel.run(slope_rows, rows, views.depth, views.rig.intrinsics, du, dv, threads=threads)
+    rig = views.rig
+    fields = (views.depth, rig.intrinsics, rig.orthographic)
+    parallel.run(slope_rows, rows, *fields, du, dv, threads=threads)
     return du, dv

@@ -37,6 +37,7 @@ def backproject(
         len(ends),
         depth,
         rig.intrinsics,
+        rig.orthographic,
         rig.world_from_camera,
         np.concatenate([[0], ends[:-1]]),
         cloud.points,

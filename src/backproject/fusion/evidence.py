@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from itertools import product
 
 import numpy as np
 from numpy.typing import NDArray
 
 from backproject.errors import ContradictionWarning, ReconstructionError
+from backproject.geometry.rig import Camera
 from backproject.geometry.views import ViewSet
 from backproject.kernels import parallel
 from backproject.kernels.blocks import LEVELS, TILE, summarise
@@ -25,6 +27,14 @@ from backproject.kernels.samples import (
 from backproject.kernels.smooth import smooth_rows
 from backproject.kernels.unproject import unproject_rows
 
+PINHOLE = (1.0, 0.0, 1.0, 0.0)
+"""The numbers p, q, a, b of a pinhole, see `kernels.field`."""
+UNIT = 1000.0
+"""Pixels of focal length that orthographic views alone are taken to have: any number will do, for
+all heights scale with it.
+"""
+BEYOND = 20.0
+"""How many footprints the plane `far` lies beyond all that was seen: twice what is a jump."""
 STEEPEST_TANGENT = 10.0
 """A surface seen at more than this (84 degrees) is taken for a jump in depth."""
 NOISE_SAMPLES = 4000
@@ -62,43 +72,56 @@ class Evidence:
     """Depth maps made ready for look-ups.
 
     `inverse_depth` (N, H, W) float32: 0 where a ray hits nothing, `UNMEASURED` where nothing is
-    known; `tiles` its ranges over tiles of pixels; `cameras` (N, 16) as in `kernels.field`, at
-    `centers` (N, 3);
+    known, and s (far - z) in orthographic views; `tiles` its ranges over tiles of pixels; `cameras`
+    (N, 20) as in `kernels.field`; `eyes` (N, 4) as in `Rig.eyes_world`;
     `steepest`: the relative change of inverse depth from pixel to pixel that counts as a jump;
-    `pixel`: the width of a pixel at unit depth.
+    `pixel`: the width of a pixel at unit depth, and a pixel's footprint as a height g - h w;
+    `spreads` (N,): the depth at which a pixel of that width at unit depth is as wide as those of an
+    orthographic view, nan of pinholes.
     """
 
     inverse_depth: NDArray[np.float32]
     tiles: NDArray[np.float32]
     cameras: NDArray[np.float64]
-    centers: NDArray[np.float64]
+    eyes: NDArray[np.float64]
     steepest: float
     pixel: float
+    spreads: NDArray[np.float64]
 
     @classmethod
     def of(cls, views: ViewSet, *, threads: int) -> Evidence:
         """Return the evidence of a view set."""
+        rig = views.rig
+        focals = np.sqrt(rig.intrinsics[:, 0, 0] * rig.intrinsics[:, 1, 1])
+        focal = UNIT if rig.orthographic.all() else float(np.median(focals[~rig.orthographic]))
         with np.errstate(divide="ignore"):
             inverse_depth = np.float32(1) / views.depth
+        lenses = np.tile(PINHOLE, (len(views), 1))
+        scales = focals / focal
+        for k, far in _far_planes(views):
+            lenses[k] = 0.0, 1.0, scales[k] * far, -scales[k]
+            inverse_depth[k] = scales[k] * (far - views.depth[k].astype(np.float64))
+            inverse_depth[k][np.isinf(views.depth[k])] = 0
         inverse_depth[np.isnan(views.depth)] = UNMEASURED
         count, height, width = inverse_depth.shape
         shape = (2, LEVELS, count, -(-height // TILE), -(-width // TILE))
         tiles = np.empty(shape, np.float32)
         parallel.run(summarise, count, inverse_depth, tiles, threads=threads)
-        rig = views.rig
         intrinsics = rig.intrinsics.copy()
         intrinsics[:, :2, 2] -= 0.5  # columns and rows are counted from the first pixel's centre
-        matrices = (intrinsics @ rig.camera_from_world[:, :3]).reshape(count, 12)
         numbers = intrinsics[:, (0, 1, 0, 1), (0, 1, 2, 2)]
-        focal = float(np.sqrt(np.median(numbers[:, 0] * numbers[:, 1])))
-        cameras = np.concatenate([matrices, numbers], axis=1)
+        intrinsics[rig.orthographic, :2, 2] = 0  # the principal point is not times the depth there
+        matrices = intrinsics @ rig.camera_from_world[:, :3]
+        matrices[rig.orthographic, :2, 3] += numbers[rig.orthographic, 2:]
+        cameras = np.concatenate([matrices.reshape(count, 12), numbers, lenses], axis=1)
         return cls(
             inverse_depth,
             tiles,
             cameras,
-            rig.centers_world,
+            rig.eyes_world,
             min(STEEPEST_TANGENT / focal, 0.5),
             1 / focal,
+            np.where(rig.orthographic, 1 / scales, np.nan),
         )
 
 
@@ -108,7 +131,8 @@ class Samples:
     `footprint`: the median pixel's width there; `noise`: the standard deviation of depth, and
     `noise_of` (N,) that of each view by how far it disagrees with the others, nan where nothing
     tells; `outvoted` (N,): the share of each view's pixels that are no samples; `disputed`: the
-    share of outvoted ones among all that continue into a neighbour.
+    share of outvoted ones among all that continue into a neighbour; `pixel`: `footprint` beside
+    the median depth.
     """
 
     points: NDArray[np.float64]
@@ -120,6 +144,7 @@ class Samples:
     noise_of: NDArray[np.float64]
     outvoted: NDArray[np.float64]
     disputed: float
+    pixel: float
     between: Callable[[float, float], NDArray[np.float64]]
 
 
@@ -179,8 +204,8 @@ def smooth(
     smoothed = np.empty_like(views.depth)
     rows = len(views) * views.rig.height
     parallel.run(
-        smooth_rows, rows, views.depth, views.rig.intrinsics, noise_of, radius, smoothed,
-        threads=threads,
+        smooth_rows, rows, views.depth, views.rig.intrinsics, views.rig.orthographic, noise_of,
+        radius, smoothed, threads=threads,
     )  # fmt: skip
     return ViewSet(smoothed, views.rig)
 
@@ -210,13 +235,13 @@ def sample(views: ViewSet, evidence: Evidence, *, noise: float | None, threads: 
     rows = len(ends)
     begin = np.concatenate([[0], ends[:-1]])
     parallel.run(
-        unproject_rows, rows, depth, rig.intrinsics, rig.world_from_camera, begin,
+        unproject_rows, rows, depth, rig.intrinsics, rig.orthographic, rig.world_from_camera, begin,
         points, normals, view_of, threads=threads,
     )  # fmt: skip
     continued = np.isfinite(normals[:, 0])
     weights = np.empty(count)
     parallel.run(
-        weigh_samples, count, points, normals, view_of, rig.centers_world, weights, threads=threads
+        weigh_samples, count, points, normals, view_of, evidence.eyes, weights, threads=threads
     )
     votes, confirmed = _votes(points, normals, view_of, evidence, threads)
     kept = np.where(continued, votes > (-2 if len(views) > 3 else -1), confirmed & (votes >= 0))
@@ -230,12 +255,19 @@ def sample(views: ViewSet, evidence: Evidence, *, noise: float | None, threads: 
     noise_of = _noise(points, normals, weights, view_of, frontal, evidence)
     if noise is None:
         noise = float(np.nanmedian(noise_of)) if np.isfinite(noise_of).any() else 0.0
-    footprint = evidence.pixel * float(np.median(depth[finite]))
+    middle = float(np.median(depth[finite]))
+    footprint = evidence.pixel * middle
+    if rig.orthographic.any():
+        spreads = evidence.spreads[:, None, None]
+        footprint = evidence.pixel * float(
+            np.median(np.where(np.isnan(spreads), depth, spreads)[finite])
+        )
 
     def between(longest: float, step: float) -> NDArray[np.float64]:
         """Return points (P, 3) at most `step` apart where samples of a surface are `longest`."""
         first = np.zeros(rows, np.int64)
-        fields = (depth, kept, begin, rig.intrinsics, rig.world_from_camera)
+        lenses = rig.intrinsics, rig.orthographic
+        fields = (depth, kept, begin, *lenses, rig.world_from_camera)
         nothing = np.empty((0, 3))
         parallel.run(fill_gaps, rows, *fields, longest, step, first, nothing, threads=threads)
         last = np.cumsum(first)
@@ -253,8 +285,36 @@ def sample(views: ViewSet, evidence: Evidence, *, noise: float | None, threads: 
     left = close_ranks(kept, points, normals, weights, view_of)
     return Samples(
         points[:left], normals[:left], weights[:left], view_of[:left],
-        footprint, noise, noise_of, outvoted, disputed, between,
+        footprint, noise, noise_of, outvoted, disputed, footprint / middle, between,
     )  # fmt: skip
+
+
+def _far_planes(views: ViewSet) -> Iterator[tuple[int, float]]:
+    """Yield each orthographic view, and a depth beyond all that any view saw."""
+    chosen = np.flatnonzero(views.rig.orthographic).tolist()
+    if not chosen:
+        return
+    boxes = [_corners(views.rig[k], views.depth[k]) for k in range(len(views))]
+    corners = np.concatenate(boxes)
+    if len(corners) == 0:
+        corners = views.rig.centers_world
+    for k in chosen:
+        camera = views.rig[k]
+        yield k, float(camera.project(corners)[1].max()) + BEYOND / camera.intrinsics[0, 0]
+
+
+def _corners(camera: Camera, depth: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Return the corners (8, 3), in the world, of what holds all points of a depth map, a pixel
+    wide at least; (0, 3) if there are none.
+    """
+    finite = np.isfinite(depth)
+    if not finite.any():
+        return np.empty((0, 3))
+    columns, rows = np.flatnonzero(finite.any(axis=0)), np.flatnonzero(finite.any(axis=1))
+    ends = depth[finite].min(), depth[finite].max()
+    sides = (columns[0], columns[-1] + 1), (rows[0], rows[-1] + 1), ends
+    corners = np.array(list(product(*sides)), np.float64)
+    return camera.unproject(corners[:, :2], corners[:, 2])
 
 
 def _votes(
@@ -267,7 +327,7 @@ def _votes(
     """Return for each point how many more views are for it than against it, and whether any is."""
     votes, confirmed = np.empty(len(points), np.int32), np.empty(len(points), np.bool_)
     parallel.run(
-        judge_samples, len(points), evidence.inverse_depth, evidence.cameras, evidence.centers,
+        judge_samples, len(points), evidence.inverse_depth, evidence.cameras, evidence.eyes,
         points, normals, view_of, TOLERANCE_PIXELS * evidence.pixel, votes, confirmed,
         threads=threads,
     )  # fmt: skip
@@ -299,7 +359,7 @@ def _noise(
         limit = NOISE_PIXELS * evidence.pixel
         parallel.run(
             measure_gaps, len(chosen), chosen, evidence.inverse_depth, evidence.cameras,
-            evidence.centers, evidence.steepest, points, normals, weights, view_of, limit, gaps,
+            evidence.eyes, evidence.steepest, points, normals, weights, view_of, limit, gaps,
         )  # fmt: skip
     found = np.count_nonzero(np.isfinite(gaps), axis=1)
     gaps.sort(axis=1)  # nan last

@@ -65,7 +65,7 @@ def extract(
     )  # fmt: skip
     faces = np.empty((2 * len(quads), 3), np.int32)
     parallel.run(
-        nets.split_quads, len(quads), quads, vertices, outward, evidence.pixel, faces,
+        nets.split_quads, len(quads), quads, vertices, outward, samples.pixel, faces,
         threads=threads,
     )  # fmt: skip
     return Mesh(vertices, faces, support)

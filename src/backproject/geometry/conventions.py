@@ -28,10 +28,12 @@ def rig_of(
     axes: Axes = "opencv",
     pose: Pose = "camera-to-world",
     pixel_center: float = 0.5,
+    orthographic: ArrayLike = False,
 ) -> Rig:
     """Return the rig of matrices in any convention.
 
-    `intrinsics` (3, 3) or (N, 3, 3) in pixels; their principal point counts from where the first
+    `intrinsics` (3, 3) or (N, 3, 3) in pixels, focal lengths of the views that are `orthographic`
+    (all, or (N,)) in pixels a scene unit; their principal point counts from where the first
     pixel's centre is `pixel_center`: 0.5 or 0. `poses` (N, 4, 4) are what `pose` says, of cameras
     with these `axes`: opencv (y down, z forward) or opengl (y up, z back; Blender's too).
 
@@ -52,13 +54,15 @@ def rig_of(
         matrices = np.asarray(matrices * FLIP)
     if pinholes.shape[-2:] == (3, 3):
         pinholes[..., :2, 2] += 0.5 - pixel_center
-    return Rig(pinholes, matrices, width, height)
+    return Rig(pinholes, matrices, width, height, np.asarray(orthographic))
 
 
 def ray_lengths(rig: Rig, k: int) -> NDArray[np.float64]:
     """Return how long a ray of planar depth 1 is, (H, W), through each pixel's centre of view k:
-    distance along the ray divided by it is planar depth.
+    distance along the ray divided by it is planar depth. 1 in an orthographic view.
     """
+    if rig.orthographic[k]:
+        return np.ones((rig.height, rig.width))
     fx, fy = rig.intrinsics[k, 0, 0], rig.intrinsics[k, 1, 1]
     cx, cy = rig.intrinsics[k, :2, 2]
     x = (np.arange(rig.width) + 0.5 - cx) / fx

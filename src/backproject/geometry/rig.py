@@ -1,9 +1,9 @@
-"""Cameras: one pinhole camera, and a rig of several."""
+"""Cameras: one, pinhole or orthographic, and a rig of several."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from os import PathLike
 
 import numpy as np
@@ -30,7 +30,7 @@ DODECAHEDRON_DIRECTIONS = np.array(
 
 @dataclass(frozen=True)
 class Camera:
-    """A pinhole camera.
+    """A camera, a pinhole or orthographic.
 
     Axes are OpenCV's, seen from behind the camera, with pixel (0, 0)'s corner at the image's upper
     left:
@@ -41,14 +41,16 @@ class Camera:
             |
             v y (down, rows)
 
-    `intrinsics` (3, 3) in pixels, without skew; `world_from_camera` (4, 4); `width`, `height` in
-    pixels.
+    `intrinsics` (3, 3) without skew, in pixels, and focal lengths of an `orthographic` camera in
+    pixels a scene unit; `world_from_camera` (4, 4); `width`, `height` in pixels. The rays of an
+    orthographic camera begin on the plane z = 0 and are parallel to z.
     """
 
     intrinsics: NDArray[np.float64]
     world_from_camera: NDArray[np.float64]
     width: int
     height: int
+    orthographic: bool = False
 
     @property
     def camera_from_world(self) -> NDArray[np.float64]:
@@ -65,8 +67,10 @@ class Camera:
         pose = self.camera_from_world
         points_camera = np.asarray(points_world, np.float64) @ pose[:3, :3].T + pose[:3, 3]
         depth = points_camera[..., 2]
-        with np.errstate(divide="ignore", invalid="ignore"):
-            slopes = points_camera[..., :2] / depth[..., None]
+        slopes = points_camera[..., :2]
+        if not self.orthographic:
+            with np.errstate(divide="ignore", invalid="ignore"):
+                slopes = slopes / depth[..., None]
         focal = self.intrinsics[(0, 1), (0, 1)]
         return slopes * focal + self.intrinsics[:2, 2], depth
 
@@ -77,8 +81,11 @@ class Camera:
         pixels = np.asarray(pixels, np.float64)
         focal = self.intrinsics[(0, 1), (0, 1)]
         slopes = (pixels - self.intrinsics[:2, 2]) / focal
-        rays = np.concatenate([slopes, np.ones_like(slopes[..., :1])], axis=-1)
-        points_camera = rays * np.asarray(depth, np.float64)[..., None]
+        depth = np.asarray(depth, np.float64)[..., None]
+        spread = np.ones_like(depth) if self.orthographic else depth
+        across, down = slopes[..., :1] * spread, slopes[..., 1:] * spread
+        depth = np.broadcast_to(depth, across.shape)
+        points_camera = np.concatenate([across, down, depth], axis=-1)
         pose = self.world_from_camera
         return points_camera @ pose[:3, :3].T + pose[:3, 3]
 
@@ -86,13 +93,15 @@ class Camera:
 @dataclass(frozen=True)
 class Rig:
     """N cameras of one image size: `intrinsics` (N, 3, 3) in pixels, `world_from_camera` (N, 4,
-    4), `width` and `height` in pixels.
+    4), `width` and `height` in pixels. Those that are `orthographic` (N,) have focal lengths in
+    pixels a scene unit, see `Camera`.
     """
 
     intrinsics: NDArray[np.float64]
     world_from_camera: NDArray[np.float64]
     width: int
     height: int
+    orthographic: NDArray[np.bool_] = field(default_factory=lambda: np.zeros((), np.bool_))
 
     def __post_init__(self) -> None:
         poses = np.asarray(self.world_from_camera, np.float64)
@@ -101,9 +110,16 @@ class Rig:
         intrinsics = np.asarray(self.intrinsics, np.float64)
         if intrinsics.shape == (3, 3):
             intrinsics = np.repeat(intrinsics[None], len(poses), axis=0)
+        orthographic = np.asarray(self.orthographic)
+        if orthographic.dtype != np.bool_ or orthographic.shape not in ((), (len(poses),)):
+            raise InputError(
+                f"orthographic: got {orthographic.dtype} of shape {orthographic.shape}, expected"
+                f" True or False, for all views or for each of {len(poses)}"
+            )
         # contiguous: kernels are compiled for that
         object.__setattr__(self, "intrinsics", np.ascontiguousarray(intrinsics))
         object.__setattr__(self, "world_from_camera", np.ascontiguousarray(poses))
+        object.__setattr__(self, "orthographic", np.zeros(len(poses), np.bool_) | orthographic)
         object.__setattr__(self, "width", int(self.width))
         object.__setattr__(self, "height", int(self.height))
         if self.width < 1 or self.height < 1:
@@ -116,7 +132,13 @@ class Rig:
         return len(self.world_from_camera)
 
     def __getitem__(self, k: int) -> Camera:
-        return Camera(self.intrinsics[k], self.world_from_camera[k], self.width, self.height)
+        return Camera(
+            self.intrinsics[k],
+            self.world_from_camera[k],
+            self.width,
+            self.height,
+            bool(self.orthographic[k]),
+        )
 
     def __iter__(self) -> Iterator[Camera]:
         return (self[k] for k in range(len(self)))
@@ -131,12 +153,35 @@ class Rig:
         """Where the cameras stand, (N, 3)."""
         return self.world_from_camera[:, :3, 3]
 
+    @property
+    def eyes_world(self) -> NDArray[np.float64]:
+        """Where lines of sight meet, (N, 4), homogeneous: (center, 1), or (-axis, 0) of the
+        orthographic ones, which meet nowhere. `eye[:3] - eye[3] * point` leads to the camera.
+        """
+        eyes = np.concatenate([self.centers_world, np.ones((len(self), 1))], axis=1)
+        eyes[self.orthographic, :3] = -self.world_from_camera[self.orthographic, :3, 2]
+        eyes[self.orthographic, 3] = 0
+        return eyes
+
+    def subset(self, chosen: NDArray[np.intp]) -> Rig:
+        """Return some of the cameras, by index (K,), in the order given."""
+        return replace(
+            self,
+            intrinsics=self.intrinsics[chosen],
+            world_from_camera=self.world_from_camera[chosen],
+            orthographic=self.orthographic[chosen],
+        )
+
     def transformed(self, new_from_old: Similarity) -> Rig:
-        """Return the same cameras in another frame: moved and turned; a scale moves them only."""
+        """Return the same cameras in another frame: moved and turned; a scale moves them, and
+        changes the pixels a unit of the orthographic ones.
+        """
+        intrinsics = self.intrinsics.copy()
+        intrinsics[self.orthographic, :2, :2] /= new_from_old.scale
         poses = self.world_from_camera.copy()
         poses[:, :3, :3] = new_from_old.rotation @ poses[:, :3, :3]
         poses[:, :3, 3] = new_from_old.apply(self.centers_world)
-        return Rig(self.intrinsics, poses, self.width, self.height)
+        return replace(self, intrinsics=intrinsics, world_from_camera=poses)
 
     @classmethod
     def looking_at(
@@ -147,30 +192,44 @@ class Rig:
         up: ArrayLike = (0.0, 1.0, 0.0),
         size: int | tuple[int, int] = 224,
         fov_deg: float = 43.0,
+        extent: float | None = None,
     ) -> Rig:
         """Return cameras at `positions` (N, 3) that look at `target`, upright along `up`
         (gluLookAt).
 
         `size` is the image's side, or (width, height), in pixels; `fov_deg` the vertical field of
-        view.
+        view. With `extent`, cameras are orthographic instead: it is the full height of their
+        images, in scene units.
         """
         positions = np.asarray(positions, np.float64)
         if positions.ndim != 2 or positions.shape[1] != 3 or len(positions) == 0:
             raise InputError(f"camera positions: got shape {positions.shape}, expected (N, 3)")
         width, height = size if isinstance(size, tuple) else (int(size), int(size))
         poses = np.stack([look_at(position, target=target, up=up) for position in positions])
-        return cls(intrinsics_from_fov(width, height, fov_deg=fov_deg), poses, width, height)
+        if extent is None:
+            return cls(intrinsics_from_fov(width, height, fov_deg=fov_deg), poses, width, height)
+        intrinsics = intrinsics_from_extent(width, height, extent=extent)
+        return cls(intrinsics, poses, width, height, np.array(True))
 
     @classmethod
     def dodecahedron(
-        cls, *, distance: float = 1.5, size: int | tuple[int, int] = 224, fov_deg: float = 43.0
+        cls,
+        *,
+        distance: float = 1.5,
+        size: int | tuple[int, int] = 224,
+        fov_deg: float = 43.0,
+        extent: float | None = None,
     ) -> Rig:
         """Return the paper's 20 cameras, in the paper's order (Soltani et al., CVPR 2017).
 
-        `distance` from the origin in scene units; `size` and `fov_deg` as in `looking_at`.
+        `distance` from the origin in scene units; `size`, `fov_deg` and `extent` as in
+        `looking_at`.
         """
         return cls.looking_at(
-            DODECAHEDRON_DIRECTIONS * _positive(distance, "distance"), size=size, fov_deg=fov_deg
+            DODECAHEDRON_DIRECTIONS * _positive(distance, "distance"),
+            size=size,
+            fov_deg=fov_deg,
+            extent=extent,
         )
 
     @classmethod
@@ -181,11 +240,13 @@ class Rig:
         distance: float = 1.5,
         size: int | tuple[int, int] = 224,
         fov_deg: float = 43.0,
+        extent: float | None = None,
     ) -> Rig:
         """Return `count` cameras spread evenly over a sphere (the Fibonacci lattice; González
         2010).
 
-        `distance` from the origin in scene units; `size` and `fov_deg` as in `looking_at`.
+        `distance` from the origin in scene units; `size`, `fov_deg` and `extent` as in
+        `looking_at`.
         """
         steps = np.arange(_count(count)) + 0.5
         height = 1 - 2 * steps / count
@@ -193,7 +254,7 @@ class Rig:
         around = np.sqrt(1 - height**2)
         directions = np.stack([around * np.cos(angle), height, around * np.sin(angle)], axis=1)
         return cls.looking_at(
-            directions * _positive(distance, "distance"), size=size, fov_deg=fov_deg
+            directions * _positive(distance, "distance"), size=size, fov_deg=fov_deg, extent=extent
         )
 
     @classmethod
@@ -205,11 +266,13 @@ class Rig:
         distance: float = 1.5,
         size: int | tuple[int, int] = 224,
         fov_deg: float = 43.0,
+        extent: float | None = None,
     ) -> Rig:
         """Return `count` cameras evenly around the y axis, `elevation_deg` above the horizon, from
         +z towards +x.
 
-        `distance` from the origin in scene units; `size` and `fov_deg` as in `looking_at`.
+        `distance` from the origin in scene units; `size`, `fov_deg` and `extent` as in
+        `looking_at`.
         """
         angle = np.arange(_count(count)) * 2 * np.pi / count
         elevation = np.radians(elevation_deg)
@@ -222,7 +285,7 @@ class Rig:
             axis=1,
         )
         return cls.looking_at(
-            directions * _positive(distance, "distance"), size=size, fov_deg=fov_deg
+            directions * _positive(distance, "distance"), size=size, fov_deg=fov_deg, extent=extent
         )
 
     @classmethod
@@ -233,11 +296,13 @@ class Rig:
         distance: float | None = 1.5,
         size: int | tuple[int, int] = 224,
         fov_deg: float = 43.0,
+        extent: float | None = None,
     ) -> Rig:
         """Return cameras of a camera-list file, all `distance` from the origin; see `io.rigs`.
 
         The list's numbers are directions, of any length. With `distance=None` they are positions,
-        in scene units. `size` and `fov_deg` as in `looking_at`.
+        in scene units. `size`, `fov_deg` and `extent` as in
+        `looking_at`.
         """
         from backproject.io.rigs import read_camera_list
 
@@ -245,7 +310,7 @@ class Rig:
         if distance is not None:
             lengths = np.linalg.norm(positions, axis=1, keepdims=True)
             positions = positions / lengths * _positive(distance, "distance")
-        return cls.looking_at(positions, size=size, fov_deg=fov_deg)
+        return cls.looking_at(positions, size=size, fov_deg=fov_deg, extent=extent)
 
 
 @dataclass(frozen=True)
@@ -260,6 +325,8 @@ class RigSettings:
     """Vertical field of view, in degrees."""
     distance: float = 1.5
     """From the object's centre, in diameters of the object."""
+    orthographic: float | None = None
+    """Orthographic cameras, in place of --fov: the height of their images, in diameters."""
 
     def build(self) -> Rig:
         """Return the rig, around the origin.
@@ -269,14 +336,15 @@ class RigSettings:
 
         """
         name, _, count = self.rig.partition(":")
+        distance, size, fov, extent = self.distance, self.size, self.fov, self.orthographic
         if self.rig == "dodecahedron":
-            return Rig.dodecahedron(distance=self.distance, size=self.size, fov_deg=self.fov)
+            return Rig.dodecahedron(distance=distance, size=size, fov_deg=fov, extent=extent)
         if name in ("fibonacci", "turntable"):
             if not count.isdecimal() or int(count) < 1:
                 raise InputError(f"rig: got {self.rig!r}, expected {name}:N with N cameras, N > 0")
             around = Rig.fibonacci if name == "fibonacci" else Rig.turntable
-            return around(int(count), distance=self.distance, size=self.size, fov_deg=self.fov)
-        return Rig.load(self.rig, distance=self.distance, size=self.size, fov_deg=self.fov)
+            return around(int(count), distance=distance, size=size, fov_deg=fov, extent=extent)
+        return Rig.load(self.rig, distance=distance, size=size, fov_deg=fov, extent=extent)
 
 
 def look_at(
@@ -311,6 +379,14 @@ def intrinsics_from_fov(width: int, height: int, *, fov_deg: float) -> NDArray[n
     if not 0 < fov_deg < 180:
         raise InputError(f"field of view: got {fov_deg} degrees, expected between 0 and 180")
     focal = height / 2 / np.tan(np.radians(fov_deg) / 2)
+    return np.array([[focal, 0, width / 2], [0, focal, height / 2], [0, 0, 1]])
+
+
+def intrinsics_from_extent(width: int, height: int, *, extent: float) -> NDArray[np.float64]:
+    """Return intrinsics (3, 3) of an orthographic camera with square pixels, centred, whose image
+    is `extent` scene units high.
+    """
+    focal = height / _positive(extent, "extent")
     return np.array([[focal, 0, width / 2], [0, focal, height / 2], [0, 0, 1]])
 
 

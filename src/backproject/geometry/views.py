@@ -78,6 +78,7 @@ class ViewSet:
         pose: Pose = "camera-to-world",
         pixel_center: float = 0.5,
         encoding: Encoding = "planar",
+        orthographic: ArrayLike = False,
     ) -> ViewSet:
         """Return a view set from plain arrays.
 
@@ -85,7 +86,8 @@ class ViewSet:
         pixels; `poses` (N, 4, 4), world from camera with OpenCV axes. What differs is converted:
         `axes` "opengl" (y up, z back; Blender's too), `pose` "world-to-camera", `pixel_center` 0
         where the principal point counts from the first pixel's centre, `encoding` "ray" where depth
-        is distance along the pixel's ray.
+        is distance along the pixel's ray. Views that are `orthographic`, all or (N,) of them, have
+        focal lengths in pixels a scene unit: the image's height in pixels over that in the scene.
 
         Raises:
             InputError: other shapes, cameras that cannot be, depth that is not above 0.
@@ -97,7 +99,14 @@ class ViewSet:
             raise InputError(f"depth: got shape {depth.shape}, expected (N, H, W)")
         height, width = depth.shape[1:]
         rig = rig_of(
-            intrinsics, poses, width, height, axes=axes, pose=pose, pixel_center=pixel_center
+            intrinsics,
+            poses,
+            width,
+            height,
+            axes=axes,
+            pose=pose,
+            pixel_center=pixel_center,
+            orthographic=orthographic,
         )
         if encoding == "ray" and len(depth) == len(rig):
             depth = np.stack([each / ray_lengths(rig, k) for k, each in enumerate(depth)])
@@ -171,12 +180,7 @@ class ViewSet:
             raise InputError(f"views: got {views!r} of {len(self)} views: {error}") from None
         if chosen.ndim != 1 or len(chosen) == 0:
             raise InputError(f"views: got {views!r}, expected at least one view in a flat list")
-        rig = self.rig
-        return replace(
-            self,
-            depth=self.depth[chosen],
-            rig=Rig(rig.intrinsics[chosen], rig.world_from_camera[chosen], rig.width, rig.height),
-        )
+        return replace(self, depth=self.depth[chosen], rig=self.rig.subset(chosen))
 
     def transformed(self, new_from_old: Similarity) -> ViewSet:
         """Return the same views of a scene that was moved, turned and scaled: depth scales

@@ -7,7 +7,8 @@
 What differs from this package's own conventions is converted here and nowhere else:
 `transform_matrix` is `world_from_camera` with OpenGL's camera axes (x right, y up, z back), and
 stored depth times `depth_unit_scale_factor` is in scene units. `cx`, `cy` are the same as ours:
-nerfstudio's pixel centres lie at +0.5 too.
+nerfstudio's pixel centres lie at +0.5 too. So is its orthographic `camera_model`, ORTHOPHOTO:
+`fl_x` and `fl_y` are pixels a scene unit.
 
 The key `backproject` is our own: it says which stored numbers stand for "empty" and "not measured",
 how coarse depth was when it was first read, and what was assumed then. Without it the file is
@@ -46,6 +47,7 @@ CAMERAS_FILE = "transforms.json"
 _DEPTH_FOLDER = "depth"
 _OWN_KEY = "backproject"
 _PINHOLES = ("OPENCV", "PINHOLE", "SIMPLE_PINHOLE")
+_ORTHOGRAPHIC = "ORTHOPHOTO"
 _DISTORTION = ("k1", "k2", "k3", "k4", "p1", "p2")
 _TOLD = ("about", "taken", "because")
 _CONVENTION = "nerfstudio's convention"
@@ -99,6 +101,7 @@ def find_capture(path: Path, asked: Asked) -> Found:
         if "depth_unit_scale_factor" in frames[0]
         else "nerfstudio's default: millimetres",
         axes="opengl",
+        orthographic=_orthographic(frames),
         because="as written by this program" if own else _CONVENTION,
         assumptions=_told_of_intrinsics(frames[0], sized[0]),
         stored_step=own["step"] / code.scale if own.get("step") is not None else None,
@@ -121,6 +124,7 @@ def find_cameras(path: Path, asked: Asked, shape: tuple[int, int]) -> Cameras:
         names=[str(name) for name in names] if all(names) else None,
         sizes=[(width, height)] * len(frames),
         axes="opengl",
+        orthographic=_orthographic(frames),
         because=_CONVENTION,
         assumptions=_told_of_intrinsics(frames[0], sized[0]),
     )
@@ -219,24 +223,33 @@ def _to_json(
     rig: Rig, names: list[str], code: DepthCode, own_record: dict[str, Any]
 ) -> dict[str, Any]:
     poses = rig.world_from_camera * FLIP
+    models = [
+        {"camera_model": _ORTHOGRAPHIC if flat else _PINHOLES[0]} for flat in rig.orthographic
+    ]
     numbers = [_intrinsics_to_json(matrix) for matrix in rig.intrinsics]
-    shared = numbers[0] if all(each == numbers[0] for each in numbers) else {}
+    model = models[0] if all(each == models[0] for each in models) else {}
+    lens = numbers[0] if all(each == numbers[0] for each in numbers) else {}
     return {
-        "camera_model": "OPENCV",
+        **model,
         "w": rig.width,
         "h": rig.height,
-        **shared,
+        **lens,
         "depth_unit_scale_factor": code.scale,
         _OWN_KEY: own_record,
         "frames": [
             {
                 "depth_file_path": name,
                 "transform_matrix": pose.tolist(),
-                **({} if shared else own),
+                **({} if model else own_model),
+                **({} if lens else own_lens),
             }
-            for name, pose, own in zip(names, poses, numbers, strict=True)
+            for name, pose, own_model, own_lens in zip(names, poses, models, numbers, strict=True)
         ],
     }
+
+
+def _orthographic(frames: Sequence[Mapping[str, Any]]) -> NDArray[np.bool_]:
+    return np.array([frame.get("camera_model") == _ORTHOGRAPHIC for frame in frames])
 
 
 def _intrinsics_to_json(matrix: NDArray[np.float64]) -> dict[str, float]:
@@ -302,6 +315,8 @@ def _sized(frame: dict[str, Any], shape: tuple[int, ...]) -> dict[str, Any]:
         ("fl_x", "camera_angle_x", "w"),
         ("fl_y", "camera_angle_y", "h"),
     ):
+        if frame.get("camera_model") == _ORTHOGRAPHIC:
+            continue  # which has no angle of view
         if focal not in frame and _is_number(frame.get(angle)) and _is_number(frame[side]):
             opening = _as_float(frame[angle])
             possible = 0 < opening < math.pi
@@ -349,9 +364,10 @@ def _image_shape(frames: list[dict[str, Any]], file: Path) -> tuple[int, int]:
 
 def _refuse_distortion(frame: Mapping[str, Any], k: int, file: Path) -> None:
     model = frame.get("camera_model", "OPENCV")
-    if model not in _PINHOLES:
+    if model not in (*_PINHOLES, _ORTHOGRAPHIC):
         raise FormatError(
-            f"{file}: frame {k} has `camera_model` {model!r}, expected {' or '.join(_PINHOLES)}"
+            f"{file}: frame {k} has `camera_model` {model!r},"
+            f" expected {', '.join(_PINHOLES)} or {_ORTHOGRAPHIC}"
         )
     bent = [key for key in _DISTORTION if frame.get(key)]
     if bent:

@@ -38,7 +38,7 @@ def without_mixed(depth: Depth, rig: Rig) -> tuple[Depth, Assumption]:
 
     Where silhouettes are sharp, all of it is kept.
     """
-    mixed = np.stack([in_mid_air(each, focal) for each, focal in _views(depth, rig)])
+    mixed = np.stack([in_mid_air(each, focal, flat) for each, focal, flat in _views(depth, rig)])
     edge = np.stack([_at_silhouette(each) for each in depth])
     share = _share(mixed, edge)
     told = f"{np.nan_to_num(share):.0%} of the pixels along them lie between surface and background"
@@ -48,11 +48,11 @@ def without_mixed(depth: Depth, rig: Rig) -> tuple[Depth, Assumption]:
     return np.where(mixed, np.float32(np.nan), depth), Assumption("silhouettes", taken, told)
 
 
-def in_mid_air(depth: Depth, focal: float) -> NDArray[np.bool_]:
+def in_mid_air(depth: Depth, focal: float, orthographic: bool = False) -> NDArray[np.bool_]:
     """Return where a depth map (H, W) lies between a nearer surface and what is beyond it, on some
     line through three pixels, and steeply (`STEEP`) on both sides.
     """
-    steep = depth * np.float32(STEEP / focal)
+    steep = np.float32(STEEP / focal) * (np.ones_like(depth) if orthographic else depth)
     found = np.zeros(depth.shape, bool)
     with np.errstate(invalid="ignore"):  # inf - inf; nan compares as False
         for one, other in _neighbours(depth):
@@ -67,10 +67,12 @@ def _share(found: NDArray[np.bool_], among: NDArray[np.bool_]) -> float:
     return float((found & among).sum()) / count if count else float("nan")
 
 
-def _views(depth: Depth, rig: Rig) -> Iterator[tuple[Depth, float]]:
-    """Yield each view's depth map, and the greater of its focal lengths in pixels."""
+def _views(depth: Depth, rig: Rig) -> Iterator[tuple[Depth, float, bool]]:
+    """Yield each view's depth map, the greater of its focal lengths in pixels, and whether it is
+    orthographic.
+    """
     focal = rig.intrinsics[:, (0, 1), (0, 1)].max(axis=1)
-    yield from zip(depth, focal.tolist(), strict=True)
+    yield from zip(depth, focal.tolist(), rig.orthographic.tolist(), strict=True)
 
 
 def _at_silhouette(depth: Depth) -> NDArray[np.bool_]:

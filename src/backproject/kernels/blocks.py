@@ -3,7 +3,7 @@
 import numpy as np
 from numba import njit
 
-from backproject.kernels.field import height_over, height_over_patch
+from backproject.kernels.field import ON_FAR, height_over, height_over_patch
 
 SIDE = 8
 """Corners along a block's edge."""
@@ -33,8 +33,8 @@ FREE_CORNERS, HIDDEN_CORNERS, SPREAD = np.uint64(FREE), np.uint64(HIDDEN), np.ui
 SEVEN, FOURTEEN, TWENTY_EIGHT = np.uint64(7), np.uint64(14), np.uint64(28)
 LANES = 8
 """Points that are asked about together, which SIMD takes at a time."""
-X, Y, Z, FREED, DEPTH, U, V, COLUMN, ROW, W00, W01, W10, W11, ROWS = range(0, 14 * LANES, LANES)
-SAY, LEFT, TOP, RIGHT, BOTTOM, SPAN = U, COLUMN, ROW, W01, W10, V
+X, Y, Z, FREED, H, G, U, V, COLUMN, ROW, W00, W01, W10, W11, ROWS = range(0, 15 * LANES, LANES)
+SAY, LEFT, TOP, RIGHT, BOTTOM, SPAN, DEPTH = U, COLUMN, ROW, W01, W10, V, H
 """Where the numbers of the points that are asked about begin, one after the other."""
 OUTERMOST = np.argsort(
     np.array([(x, y, z) for x in (-1, 1) for y in (-1, 1) for z in (-1, 1)])
@@ -172,17 +172,19 @@ def judges(asked, radius, w, tiles, cameras, margin, chosen, counts):
         c4, c5, c6, c7 = camera[4], camera[5], camera[6], camera[7]
         c8, c9, c10, c11 = camera[8], camera[9], camera[10], camera[11]
         fx, fy, cx, cy = camera[12], camera[13], camera[14], camera[15]
+        p, q, a, b = camera[16], camera[17], camera[18], camera[19]
         right_most, low_most = max(width - 2.0, 0.0), max(height - 2.0, 0.0)
         for s in range(LANES):
             x, y, z = asked[X + s], asked[Y + s], asked[Z + s]
             depth = c8 * x + c9 * y + c10 * z + c11
             before = depth > radius
-            per_depth = 1.0 / (depth if before else 1.0)
-            u = (c0 * x + c1 * y + c2 * z + c3) * per_depth
-            v = (c4 * x + c5 * y + c6 * z + c7) * per_depth
-            half = radius / ((depth - radius) if before else 1.0)
-            half_u = half * (fx + abs(u - cx))
-            half_v = half * (fy + abs(v - cy))
+            h = p * depth + q
+            per_h = 1.0 / (h if before else 1.0)
+            u = (c0 * x + c1 * y + c2 * z + c3) * per_h
+            v = (c4 * x + c5 * y + c6 * z + c7) * per_h
+            half = radius / (h - p * radius if before else 1.0)
+            half_u = half * (fx + p * abs(u - cx))
+            half_v = half * (fy + p * abs(v - cy))
             seen = (u + half_u > -0.5) & (v + half_v > -0.5)
             seen &= (u - half_u < width - 0.5) & (v - half_v < height - 0.5)
             whole = (u - half_u > -0.5) & (v - half_v > -0.5)
@@ -228,8 +230,9 @@ def judges(asked, radius, w, tiles, cameras, margin, chosen, counts):
         for s in range(LANES):
             depth, least, greatest = asked[DEPTH + s], asked[W00 + s], asked[W11 + s]
             say = asked[SAY + s]
-            behind = (depth > radius) & ((depth - radius) * least > 1.0)
-            whole = (say == 2.0) & ((depth + radius + margin) * greatest < 1.0)
+            near, far = depth - radius, depth + radius + margin
+            behind = (near > 0.0) & ((p * near + q) * least > max(a + b * near, 0.0))
+            whole = (say == 2.0) & ((p * far + q) * greatest < a + b * far)
             here = 1.0 if whole else asked[FREED + s]
             asked[FREED + s] = here
             asked[SAY + s] = 0.0 if behind else say
@@ -280,15 +283,19 @@ def ask(asked, w, cameras, steepest, margin, chosen, count):
         c4, c5, c6, c7 = camera[4], camera[5], camera[6], camera[7]
         c8, c9, c10, c11 = camera[8], camera[9], camera[10], camera[11]
         fx, fy, cx, cy = camera[12], camera[13], camera[14], camera[15]
+        p, q, a, b = camera[16], camera[17], camera[18], camera[19]
         for s in range(LANES):
             x, y, z = asked[X + s], asked[Y + s], asked[Z + s]
             depth = c8 * x + c9 * y + c10 * z + c11
             before = depth > 0.0
-            per_depth = 1.0 / (depth if before else 1.0)
-            u = (c0 * x + c1 * y + c2 * z + c3) * per_depth
-            v = (c4 * x + c5 * y + c6 * z + c7) * per_depth
+            h = p * depth + q
+            per_h = 1.0 / (h if before else 1.0)
+            u = (c0 * x + c1 * y + c2 * z + c3) * per_h
+            v = (c4 * x + c5 * y + c6 * z + c7) * per_h
             seen = before & (u > -0.5) & (v > -0.5) & (u < width - 0.5) & (v < height - 0.5)
-            asked[DEPTH + s] = depth if seen else 0.0
+            asked[H + s] = h
+            g = max(a + b * depth, ON_FAR)
+            asked[G + s] = g if seen else -np.inf
             asked[U + s] = u
             asked[V + s] = v
             asked[COLUMN + s] = min(max(np.floor(u), 0.0), width - 2.0)
@@ -300,12 +307,13 @@ def ask(asked, w, cameras, steepest, margin, chosen, count):
             asked[W11 + s] = w[view, row + ONE, column + ONE]
         before, freed = freed, 0.0
         for s in range(LANES):
-            u, v, depth = asked[U + s], asked[V + s], asked[DEPTH + s]
+            u, v, h, g = asked[U + s], asked[V + s], asked[H + s], asked[G + s]
             above, squared = height_over_patch(
                 asked[W00 + s], asked[W01 + s], asked[W10 + s], asked[W11 + s],
-                u - asked[COLUMN + s], v - asked[ROW + s], u - cx, v - cy, fx, fy, depth, steepest,
+                u - asked[COLUMN + s], v - asked[ROW + s], u - cx, v - cy, fx, fy, p, q, b, h, g,
+                steepest,
             )  # fmt: skip
-            past = (depth > 0.0) & (above > 0.0) & (above * above > margin * margin * squared)
+            past = (above > 0.0) & (above * above > margin * margin * squared)
             here = 1.0 if past else asked[FREED + s]
             asked[FREED + s] = here
             freed += here

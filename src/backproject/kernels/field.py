@@ -3,11 +3,25 @@
 Depth is held as inverse depth `w`, which is linear across the image of a plane and has room for the
 two special values: 0 where the ray hits nothing (any point is in front of infinity) and
 `UNMEASURED` where nothing is known (no point is in front).
+
+Orthographic views obey the same laws, with other numbers: the image of a plane is linear in depth
+itself. A point of camera coordinates (x, y, z) lies at u = fx x/h + cx, v = fy y/h + cy and has
+w = g/h, where h = p z + q and g = a + b z:
+
+                  p  q     a      b
+    pinhole       1  0     1      0
+    orthographic  0  1  s far    -s     w = s (far - z)
+
+The plane `far` lies beyond all that was seen, by so much that a surface beside nothing is a jump,
+and s makes a pixel's footprint as high as it is in a pinhole's view. A point beyond `far` is taken
+to lie on it.
 """
 
 import numpy as np
 from numba import njit
 
+ON_FAR = 1e-30
+"""The least g: behind every surface, and before nothing."""
 UNMEASURED = np.float32(1e30)
 """Inverse depth of a pixel that was not measured: a surface so near that nothing lies before it."""
 
@@ -19,15 +33,15 @@ def depth_in(camera, x, y, z):
 
 
 @njit(cache=True, nogil=True, inline="always")
-def column_in(camera, x, y, z, per_depth):
+def column_in(camera, x, y, z, per_h):
     """Return the column of a world point, counted from the first pixel's centre."""
-    return (camera[0] * x + camera[1] * y + camera[2] * z + camera[3]) * per_depth
+    return (camera[0] * x + camera[1] * y + camera[2] * z + camera[3]) * per_h
 
 
 @njit(cache=True, nogil=True, inline="always")
-def row_in(camera, x, y, z, per_depth):
+def row_in(camera, x, y, z, per_h):
     """Return the row of a world point, counted from the first pixel's centre."""
-    return (camera[4] * x + camera[5] * y + camera[6] * z + camera[7]) * per_depth
+    return (camera[4] * x + camera[5] * y + camera[6] * z + camera[7]) * per_h
 
 
 @njit(cache=True, nogil=True)
@@ -41,8 +55,8 @@ def clearance(w, view, camera, x, y, z, steepest):
     relative change per pixel above `steepest`) the nearest of the four pixels counts alone, so that
     a ray clears only what surely lies before both surfaces.
 
-    `camera` (16,) is the 3 x 4 matrix from the world to pixels times depth, whose first two rows
-    count from the first pixel's centre, then fx, fy, and the principal point so counted.
+    `camera` (20,) is the 3 x 4 matrix from the world to (u h, v h, z), whose first two rows count
+    from the first pixel's centre, then fx, fy, the principal point so counted, and p, q, a, b.
     """
     height, squared = height_over(w, view, camera, x, y, z, steepest)
     return height / np.sqrt(squared)
@@ -54,9 +68,10 @@ def height_over(w, view, camera, x, y, z, steepest):
     depth = depth_in(camera, x, y, z)
     if depth <= 0.0:
         return -np.inf, 1.0
-    per_depth = 1.0 / depth
-    u = column_in(camera, x, y, z, per_depth)
-    v = row_in(camera, x, y, z, per_depth)
+    h = camera[16] * depth + camera[17]
+    per_h = 1.0 / h
+    u = column_in(camera, x, y, z, per_h)
+    v = row_in(camera, x, y, z, per_h)
     height, width = w.shape[1], w.shape[2]
     if not (u > -0.5 and v > -0.5 and u < width - 0.5 and v < height - 0.5):
         return -np.inf, 1.0
@@ -66,19 +81,22 @@ def height_over(w, view, camera, x, y, z, steepest):
     return height_over_patch(
         np.float64(w[view, row, column]), np.float64(w[view, row, column + 1]),
         np.float64(w[view, row + 1, column]), np.float64(w[view, row + 1, column + 1]),
-        u - column, v - row, u - camera[14], v - camera[15], camera[12], camera[13], depth,
+        u - column, v - row, u - camera[14], v - camera[15], camera[12], camera[13],
+        camera[16], camera[17], camera[19], h, max(camera[18] + camera[19] * depth, ON_FAR),
         steepest,
     )  # fmt: skip
 
 
 @njit(cache=True, nogil=True, inline="always")
-def height_over_patch(w00, w01, w10, w11, s, t, across, down, fx, fy, depth, steepest):
-    """Return the same for a point at `depth` that projects to (s, t) among four pixels, `across`
-    and `down` from the principal point. Without branches, for SIMD.
+def height_over_patch(
+    w00, w01, w10, w11, s, t, across, down, fx, fy, p, q, b, h, g, steepest
+):  # fmt: skip
+    """Return the same for a point whose inverse depth is `g` / `h` and which projects to (s, t)
+    among four pixels, `across` and `down` from the principal point. Without branches, for SIMD.
     """
     farthest = min(min(w00, w01), min(w10, w11))
     nearest = max(max(w00, w01), max(w10, w11))
-    jump = nearest - farthest > steepest * nearest
+    jump = nearest - farthest > steepest * (p * nearest + q)
     w00 = nearest if jump else w00
     w01 = nearest if jump else w01
     w10 = nearest if jump else w10
@@ -88,11 +106,11 @@ def height_over_patch(w00, w01, w10, w11, s, t, across, down, fx, fy, depth, ste
     surface = top + t * (bottom - top)
     slope_u = (1.0 - t) * (w01 - w00) + t * (w11 - w10)
     slope_v = bottom - top
-    # The plane through the patch is m . X = 1 in camera coordinates, 1 / |m| from the camera.
+    # g - h w, of the plane through the patch, is linear in camera coordinates: m is its gradient.
     mx = fx * slope_u
     my = fy * slope_v
-    mz = surface - slope_u * across - slope_v * down
-    height = 1.0 - depth * surface
+    mz = p * (surface - slope_u * across - slope_v * down) - b
+    height = g - h * surface
     height = np.inf if nearest == 0.0 else height
-    height = -np.inf if depth * farthest >= 1.0 else height
+    height = -np.inf if h * farthest >= g else height
     return height, 1.0 if nearest == 0.0 else mx * mx + my * my + mz * mz

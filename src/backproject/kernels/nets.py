@@ -253,7 +253,7 @@ def split_quads(start, stop, quads, vertices, normals, pixel, faces):
     """Write two triangles for each of the quadrilaterals [start, stop), to `faces` (2 Q, 3).
 
     They are cut along the diagonal that lies better in the planes of its ends: along a crease.
-    `pixel` is the width of a pixel at unit depth.
+    `pixel` is the width of a pixel for each unit of depth.
     """
     rounding = ROUNDING / pixel
     for q in range(start, stop):

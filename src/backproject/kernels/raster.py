@@ -1,9 +1,10 @@
 """Draw triangles into inverse-depth buffers.
 
 Inverse depth 1/z is linear in pixel coordinates on a plane, so a triangle is three half-planes and
-one linear function of the pixel. Every triangle is dilated by `SLACK` pixels. Rounding moves an
-edge by some 1e-12 pixels, a thousand times less: neighbours overlap whatever their vertices, so no
-pixel falls between them, and the nearest surface is kept whoever draws it.
+one linear function of the pixel. In an orthographic view it is depth that is linear: there far - z,
+with `far` beyond the mesh, stands for inverse depth. Every triangle is dilated by `SLACK` pixels.
+Rounding moves an edge by some 1e-12 pixels, a thousand times less: neighbours overlap whatever
+their vertices, so no pixel falls between them, and the nearest surface is kept whoever draws it.
 
 Most triangles of a fine mesh reach no pixel centre, or are hidden. The former are sorted out by
 the cells of their corners. Of the rest those that face the camera are drawn first, and the others
@@ -47,24 +48,26 @@ where the vertex itself reaches the pixel centres of a column or row.
 UA, VA, WA, UB, VB, WB, UC, VC, WC = range(9)
 # The pixels around them, first and last:
 LEFT, RIGHT, UPPER, LOWER = range(9, 13)
-# Half-planes `down` v - `along` u + `constant` >= 0, one an edge:
-DOWN, ALONG, CONSTANT = 13, 16, 19
+# Half-planes `down` v - `along` u + `constant` >= 0, one an edge, and one for the camera's plane:
+DOWN, ALONG, CONSTANT = 13, 17, 21
 # 1/z = `GU` u + `GV` v + `G0`, and its bounds:
-GU, GV, G0, FARTHEST, CLOSEST = range(22, 27)
-ROWS = 27
+GU, GV, G0, FARTHEST, CLOSEST = range(25, 30)
+ROWS = 30
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def draw_bands(
-    start, stop, bands, points, faces, planes, intrinsics, rotation, centers, screen, cells, order,
-    inverse, depth,
+    start, stop, bands, points, faces, planes, intrinsics, rotation, centers, eyes, beyond, screen,
+    cells, order, inverse, depth,
 ):  # fmt: skip
     """Fill `depth` (N, H, W): planar z at the pixel centres, inf where nothing is hit.
 
     Item k is band k % `bands` of rows in view k // `bands`. `points` (3, V) are the vertices,
     `planes` (4, F) is from `find_planes`. `rotation` (N, 3, 3) is the camera's from the world's
-    axes, `centers` (N, 3) where the cameras stand. `screen` (V, 3), `cells` (V,) and `order` (F,)
-    are scratch, and so is `inverse`, zeros for the largest band and `LANES` more.
+    axes, `centers` (N, 3) where the cameras stand, `eyes` (N, 4) the same as in `Rig.eyes_world`.
+    `beyond` (N,) is a depth beyond the mesh of orthographic views, 0 of pinholes. `screen` (V, 3),
+    `cells` (V,) and `order` (F,) are scratch, and so is `inverse`, zeros for the largest band and
+    `LANES` more.
     """
     height, width = depth.shape[1], depth.shape[2]
     tiles = np.empty((-(-height // TILE), -(-width // TILE)))
@@ -73,20 +76,20 @@ def draw_bands(
         top = height * (item % bands) // bands
         bottom = height * (item % bands + 1) // bands
         tame = project_vertices(
-            points, intrinsics[view], rotation[view], centers[view], width, top, bottom, screen,
-            cells,
+            points, intrinsics[view], rotation[view], centers[view], beyond[view], width, top,
+            bottom, screen, cells,
         )  # fmt: skip
-        front, back = sort_faces(faces, planes, centers[view], cells, order)
+        front, back = sort_faces(faces, planes, eyes[view], cells, order)
         frame = (intrinsics[view, 0, 2], intrinsics[view, 1, 2], width, top, bottom)
         tiles[:] = 0.0  # nothing is hidden yet
         draw_faces(order[:front], faces, screen, frame, tiles, inverse)
         find_farthest(inverse, bottom - top, width, tiles)
         draw_faces(order[back:], faces, screen, frame, tiles, inverse)
         if not tame:
-            camera = (intrinsics[view], rotation[view], centers[view])
+            camera = (intrinsics[view], rotation[view], centers[view], beyond[view])
             draw_wild(order[:front], points, faces, screen, camera, frame, inverse)
             draw_wild(order[back:], points, faces, screen, camera, frame, inverse)
-        finish(inverse, depth[view, top:bottom].reshape(-1))
+        finish(inverse, beyond[view], depth[view, top:bottom].reshape(-1))
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -105,13 +108,15 @@ def find_planes(points, faces, planes):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def project_vertices(points, intrinsics, rotation, center, width, top, bottom, screen, cells):
+def project_vertices(
+    points, intrinsics, rotation, center, beyond, width, top, bottom, screen, cells
+):  # fmt: skip
     """Return whether every vertex is tame, and fill `screen` (V, 3) and `cells` (V,).
 
-    `screen` holds x, y in pixels from the principal point and 1/z, and nan for the x of a wild
-    vertex. `cells` holds between which columns and rows of pixel centres a vertex lies, those
-    beside the image and the band being one: corners in one column or row of cells have no pixel
-    centre between them. One behind the camera reaches everywhere.
+    `screen` holds x, y in pixels from the principal point and 1/z, or `beyond` - z, and nan for the
+    x of a wild vertex. `cells` holds between which columns and rows of pixel centres a vertex lies,
+    those beside the image and the band being one: corners in one column or row of cells have no
+    pixel centre between them. One behind the camera reaches everywhere.
     """
     fx, fy, cx, cy = intrinsics[0, 0], intrinsics[1, 1], intrinsics[0, 2], intrinsics[1, 2]
     xx, xy, xz = rotation[0, 0], rotation[0, 1], rotation[0, 2]
@@ -121,7 +126,7 @@ def project_vertices(points, intrinsics, rotation, center, width, top, bottom, s
     right, above, below = width - 0.5, top - 0.5, bottom - 0.5
     block = np.empty((3, BLOCK))
     us, vs, ws = block[0], block[1], block[2]
-    wild = 0
+    wild, orthographic = 0, beyond > 0.0
     for start in range(0, len(cells), BLOCK):
         stop = min(start + BLOCK, len(cells))
         xs, ys, zs = points[0, start:stop], points[1, start:stop], points[2, start:stop]
@@ -133,8 +138,10 @@ def project_vertices(points, intrinsics, rotation, center, width, top, bottom, s
             z = zx * dx + zy * dy + zz * dz
             ahead = z > 1.0 / NEAREST
             w = 1.0 / (z if ahead else 1.0)
-            u = fx * x * w
-            v = fy * y * w
+            shrink = 1.0 if orthographic else w
+            w = beyond - z if orthographic else w
+            u = fx * x * shrink
+            v = fy * y * shrink
             tame = ahead & (abs(u) < WILD) & (abs(v) < WILD)
             wild += 0 if tame else 1
             us[k] = u if tame else np.nan
@@ -159,12 +166,12 @@ def project_vertices(points, intrinsics, rotation, center, width, top, bottom, s
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def sort_faces(faces, planes, center, cells, order):
+def sort_faces(faces, planes, eye, cells, order):
     """Return where in `order` the faces seen from their front end, and where the others begin.
 
     Fills `order` (F,) from both ends, with the faces that reach a pixel centre.
     """
-    x, y, z = np.float32(center[0]), np.float32(center[1]), np.float32(center[2])
+    x, y, z, at = np.float32(eye[0]), np.float32(eye[1]), np.float32(eye[2]), np.float32(eye[3])
     facing = np.empty(BLOCK, np.bool_)
     front, back = 0, len(faces) - 1
     for start in range(0, len(faces), BLOCK):
@@ -172,7 +179,7 @@ def sort_faces(faces, planes, center, cells, order):
         nx, ny, nz = planes[0, start:stop], planes[1, start:stop], planes[2, start:stop]
         offset = planes[3, start:stop]
         for k in range(stop - start):
-            facing[k] = nx[k] * x + ny[k] * y + nz[k] * z > offset[k]
+            facing[k] = nx[k] * x + ny[k] * y + nz[k] * z > offset[k] * at
         some = faces[start:stop]
         for k in range(stop - start):
             a, b, c = cells[some[k, 0]], cells[some[k, 1]], cells[some[k, 2]]
@@ -205,7 +212,7 @@ def draw_faces(order, faces, screen, frame, tiles, inverse):
             if is_hidden(tiles, x0, x1, y0 - top, y1 - top, closest):
                 continue
             if x1 - x0 >= LANES:
-                draw_wide(block, k, frame, inverse)
+                draw_wide(block, k, 3, frame, inverse)
                 continue
             last, left = x1 - x0, x0 + 0.5 - cx
             along0, along1, along2 = block[ALONG, k], block[ALONG + 1, k], block[ALONG + 2, k]
@@ -330,14 +337,16 @@ def find_farthest(inverse, height, width, tiles):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def draw_wide(block, k, frame, inverse):
-    """Raise `inverse` by face `k` of `block`, row by row from where an edge crosses the row."""
+def draw_wide(block, k, edges, frame, inverse):
+    """Raise `inverse` by face `k` of `block`, row by row from where one of its `edges` crosses the
+    row.
+    """
     cx, cy, width, top, _ = frame
     gu, farthest, closest = block[GU, k], block[FARTHEST, k], block[CLOSEST, k]
     for row in range(int(block[UPPER, k]), int(block[LOWER, k]) + 1):
         v = row + 0.5 - cy
         left, right = block[LEFT, k], block[RIGHT, k]
-        for edge in range(3):
+        for edge in range(edges):
             along = block[ALONG + edge, k]
             if along == 0.0:
                 along = -1e-200  # the row lies wholly on one side: as good as crossed far away
@@ -362,9 +371,13 @@ def draw_wild(order, points, faces, screen, camera, frame, inverse):
     block = np.empty((ROWS, 1))
     for k in order:
         a, b, c = faces[k, 0], faces[k, 1], faces[k, 2]
-        wild = np.isnan(screen[a, 0] + screen[b, 0] + screen[c, 0])
-        if wild and set_wild(points, faces[k], camera, frame, block):
-            draw_wide(block, 0, frame, inverse)
+        if not np.isnan(screen[a, 0] + screen[b, 0] + screen[c, 0]):
+            continue
+        if camera[3] > 0.0:
+            if set_parallel(points, faces[k], camera, frame, block):
+                draw_wide(block, 0, 4, frame, inverse)
+        elif set_wild(points, faces[k], camera, frame, block):
+            draw_wide(block, 0, 3, frame, inverse)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -375,20 +388,11 @@ def set_wild(points, face, camera, frame, block):
     r.(c x a), r.(a x b) of the sign of a.(b x c): homogeneous half-planes need no vertex to be in
     front, so nothing has to be clipped (Olano & Greer 1997).
     """
-    intrinsics, rotation, center = camera
+    intrinsics = camera[0]
     _, _, width, top, bottom = frame
     fx, fy = intrinsics[0, 0], intrinsics[1, 1]
     corners = np.empty((3, 3))
-    ahead = 0
-    for k in range(3):
-        for axis in range(3):
-            corners[k, axis] = (
-                rotation[axis, 0] * (points[0, face[k]] - center[0])
-                + rotation[axis, 1] * (points[1, face[k]] - center[1])
-                + rotation[axis, 2] * (points[2, face[k]] - center[2])
-            )
-        ahead += corners[k, 2] > 0.0
-    if ahead == 0:
+    if not take_corners(points, face, camera, corners):
         return False
     ab = corners[1] - corners[0]
     ac = corners[2] - corners[0]
@@ -419,6 +423,45 @@ def set_wild(points, face, camera, frame, block):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
+def set_parallel(points, face, camera, frame, block):
+    """Do as `set_wild` in an orthographic view: there the corners' places in the image are good
+    wherever they are, and a fourth half-plane holds what lies before the camera's plane.
+    """
+    intrinsics, far = camera[0], camera[3]
+    corners = np.empty((3, 3))
+    if not take_corners(points, face, camera, corners):
+        return False
+    for k in range(3):
+        block[UA + 3 * k, 0] = intrinsics[0, 0] * corners[k, 0]
+        block[VA + 3 * k, 0] = intrinsics[1, 1] * corners[k, 1]
+        block[WA + 3 * k, 0] = far - corners[k, 2]
+    set_up(1, frame, block)
+    drawn = block[LOWER, 0] >= frame[3]
+    gu, gv, g0 = block[GU, 0], block[GV, 0], block[G0, 0]
+    block[DOWN + 3, 0], block[ALONG + 3, 0], block[CONSTANT + 3, 0] = -gv, gu, far - g0
+    block[CLOSEST, 0] = min(block[CLOSEST, 0], far)
+    return drawn
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def take_corners(points, face, camera, corners):
+    """Return whether a face has a corner ahead of a camera, and fill `corners` (3, 3) with all in
+    its frame.
+    """
+    _, rotation, center, _ = camera
+    ahead = 0
+    for k in range(3):
+        for axis in range(3):
+            corners[k, axis] = (
+                rotation[axis, 0] * (points[0, face[k]] - center[0])
+                + rotation[axis, 1] * (points[1, face[k]] - center[1])
+                + rotation[axis, 2] * (points[2, face[k]] - center[2])
+            )
+        ahead += corners[k, 2] > 0.0
+    return ahead > 0
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
 def cross(a, b):
     """Return the vector product of two (3,) vectors."""
     return np.array(
@@ -427,8 +470,16 @@ def cross(a, b):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def finish(inverse, depth):
-    """Turn inverse depth into `depth` (P,), inf where it is 0, and leave zeros behind."""
+def finish(inverse, beyond, depth):
+    """Turn inverse depth, or what is left to `beyond` if above 0, into `depth` (P,), inf where it
+    is 0, and leave zeros behind.
+    """
+    if beyond > 0.0:
+        for k in range(len(depth)):
+            z = max(beyond - inverse[k], 1.0 / NEAREST)
+            depth[k] = z if inverse[k] > 0.0 else np.inf
+            inverse[k] = 0.0
+        return
     for k in range(len(depth)):
         depth[k] = 1.0 / inverse[k] if inverse[k] > 0.0 else np.inf
         inverse[k] = 0.0

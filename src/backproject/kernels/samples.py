@@ -18,16 +18,21 @@ a guess.
 
 
 @njit(cache=True, nogil=True)
-def weigh_samples(start, stop, points, normals, view_of, centers, weights):
+def weigh_samples(start, stop, points, normals, view_of, eyes, weights):
     """Fill the weights of samples [start, stop): the cosine between normal and line of sight,
     `UNSURE` without a normal.
+
+    `eyes` (N, 4) are where the cameras stand, (x, y, z, 1), or for orthographic ones the direction
+    to where they do, (x, y, z, 0).
 
     A sample without a normal gets the direction to its camera: what is narrower than a pixel is
     seen where it faces the camera.
     """
     for k in range(start, stop):
-        center = centers[view_of[k]]
-        dx, dy, dz = center[0] - points[k, 0], center[1] - points[k, 1], center[2] - points[k, 2]
+        eye = eyes[view_of[k]]
+        dx = eye[0] - eye[3] * points[k, 0]
+        dy = eye[1] - eye[3] * points[k, 1]
+        dz = eye[2] - eye[3] * points[k, 2]
         away = np.sqrt(dx * dx + dy * dy + dz * dz)
         facing = (normals[k, 0] * dx + normals[k, 1] * dy + normals[k, 2] * dz) / away
         if facing > 0.0:
@@ -39,23 +44,23 @@ def weigh_samples(start, stop, points, normals, view_of, centers, weights):
 
 @njit(cache=True, nogil=True)
 def judge_samples(
-    start, stop, w, cameras, centers, points, normals, view_of, tolerance, votes, confirmed
+    start, stop, w, cameras, eyes, points, normals, view_of, tolerance, votes, confirmed
 ):
     """Let the other views vote on samples [start, stop): `votes` is those for minus those against.
 
     A view is against a sample that lies before the nearest of the four pixels around it, and for
-    one that lies between them, each by `tolerance` times its depth; otherwise, and
+    one that lies between them, each by a height of `tolerance`, see `kernels.field`; otherwise, and
     where it would see the back of the sample's surface, it has no say. Rays
     that miss a wire or a sheet seen edge-on are against it, but not as many as hit it.
     `confirmed` tells whether any of those for it saw a surface there, within half the tolerance:
     between a flying pixel and its neighbours there is none.
     """
-    batch, camera = np.zeros((7, BATCH), np.float32), np.empty((3, 4), np.float32)
-    pixels, depths = np.empty(BATCH, np.int32), np.empty(BATCH, np.float32)
+    batch, camera = np.zeros((8, BATCH), np.float32), np.empty((5, 4), np.float32)
+    pixels = np.empty(BATCH, np.int32)
+    spreads, nears = np.empty(BATCH, np.float32), np.empty(BATCH, np.float32)
     asked, around = np.empty(BATCH + 1, np.int32), np.zeros((4, BATCH), np.float32)
     balance, sure = np.empty(BATCH, np.int32), np.empty(BATCH, np.int32)
-    before, behind = np.float32(1.0 - tolerance), np.float32(1.0 + tolerance)
-    near = np.float32(0.75 * tolerance)
+    off, near = np.float32(tolerance), np.float32(0.75 * tolerance)
     size, width = w.shape[1] * w.shape[2], w.shape[2]
     everywhere = w.ravel()
     for begin in range(start, stop, BATCH):
@@ -71,19 +76,14 @@ def judge_samples(
             for axis in range(3):
                 batch[3 + axis, s] = normals[k, axis]
             batch[6, s] = view_of[k]
+            batch[7, s] = (
+                batch[3, s] * batch[0, s] + batch[4, s] * batch[1, s] + batch[5, s] * batch[2, s]
+            )
         balance[:] = 0
         sure[:] = 0
         for view in range(w.shape[0]):
-            for row in range(3):
-                at = 4 * row
-                a, b, c = cameras[view, at], cameras[view, at + 1], cameras[view, at + 2]
-                camera[row, 0], camera[row, 1], camera[row, 2] = a, b, c
-                camera[row, 3] = a * x + b * y + c * z + cameras[view, at + 3]
-            center = centers[view]
-            find_pixels(
-                batch, np.float32(view), camera, np.float32(center[0] - x),
-                np.float32(center[1] - y), np.float32(center[2] - z), w[view], pixels, depths,
-            )  # fmt: skip
+            set_camera(cameras[view], eyes[view], x, y, z, camera)
+            find_pixels(batch, np.float32(view), camera, w[view], pixels, spreads, nears)
             total = 0
             for s in range(count):
                 asked[total] = s
@@ -95,61 +95,83 @@ def judge_samples(
                 around[0, s], around[1, s] = everywhere[pixel], everywhere[pixel + ONE]
                 around[2, s], around[3, s] = everywhere[below], everywhere[below + ONE]
             if total > 0:
-                count_votes(pixels, depths, around, before, behind, near, balance, sure)
+                count_votes(pixels, spreads, nears, around, off, near, balance, sure)
         for s in range(count):
             votes[begin + s] = balance[s]
             confirmed[begin + s] = sure[s] > 0
 
 
 @njit(cache=True, nogil=True)
-def count_votes(pixels, depths, around, before, behind, near, balance, sure):
+def count_votes(pixels, spreads, nears, around, off, near, balance, sure):
     """Add one view's votes on a batch of samples to their `balance`, and mark those in `sure` that
-    are on a surface it saw; `around` (4, BATCH) are the inverse depths of the four pixels.
+    are on a surface it saw; `around` (4, BATCH) are the inverse depths of the four pixels,
+    `spreads` and `nears` the samples' h and g.
 
     A background pixel confirms nothing: the farthest is that of those that hit. And what lies
     between a surface and another behind it is on neither.
     """
-    none, one = np.float32(0), np.float32(1)
+    none = np.float32(0)
     for s in range(BATCH):
-        depth = depths[s]
+        h, g = spreads[s], nears[s]
         a, b, c, d = around[0, s], around[1, s], around[2, s], around[3, s]
         nearest = max(max(a, b), max(c, d))
         farthest = min(
             min(a if a > none else UNMEASURED, b if b > none else UNMEASURED),
             min(c if c > none else UNMEASURED, d if d > none else UNMEASURED),
         )
-        hit = (abs(depth * a - one) < near) | (abs(depth * b - one) < near)
-        hit |= (abs(depth * c - one) < near) | (abs(depth * d - one) < near)
+        hit = (abs(h * a - g) < near) | (abs(h * b - g) < near)
+        hit |= (abs(h * c - g) < near) | (abs(h * d - g) < near)
         told = (pixels[s] >= 0) & (nearest < UNMEASURED)
-        against = told & (depth * nearest < before)
-        agrees = told & (depth * nearest >= before) & (depth * farthest < behind)
+        against = told & (h * nearest < g - off)
+        agrees = told & (h * nearest >= g - off) & (h * farthest < g + off)
         balance[s] += (1 if agrees else 0) - (1 if against else 0)
         sure[s] |= 1 if agrees & hit else 0
 
 
-@njit(cache=True, nogil=True, error_model="numpy", fastmath={"reassoc", "contract", "nsz"})
-def find_pixels(batch, view, camera, cx, cy, cz, w, pixels, depths):
-    """Fill `depths` with the depths of a batch of samples in a view, and `pixels` with the upper
-    left of the four pixels around each, -1 where the view has no say.
+@njit(cache=True, nogil=True)
+def set_camera(camera, eye, x, y, z, near):
+    """Fill `near` (5, 4) with a camera, see `kernels.field`, for places relative to (x, y, z): the
+    way to u h, v h, and depth less its depth, which is the last; its h, g, and what they grow by
+    with depth; where it stands.
+    """
+    for row in range(3):
+        a, b, c = camera[4 * row], camera[4 * row + 1], camera[4 * row + 2]
+        near[row, 0], near[row, 1], near[row, 2] = a, b, c
+        near[row, 3] = a * x + b * y + c * z + camera[4 * row + 3]
+    depth = depth_in(camera, x, y, z)
+    near[3, 0], near[3, 1] = camera[16] * depth + camera[17], camera[18] + camera[19] * depth
+    near[3, 2], near[3, 3] = camera[16], camera[19]
+    near[4, 0], near[4, 1] = eye[0] - eye[3] * x, eye[1] - eye[3] * y
+    near[4, 2], near[4, 3] = eye[2] - eye[3] * z, eye[3]
 
-    `batch` (7, BATCH): places, normals and views; `camera` (3, 4) leads to pixels times depth;
-    (cx, cy, cz) is the view's centre. All are float32: places are relative to one of the samples.
+
+@njit(cache=True, nogil=True, error_model="numpy", fastmath={"reassoc", "contract", "nsz"})
+def find_pixels(batch, view, camera, w, pixels, spreads, nears):
+    """Fill `spreads` and `nears` with h and g of a batch of samples in a view, see `kernels.field`,
+    and `pixels` with the upper left of the four pixels around each, -1 where the view has no say.
+
+    `batch` (8, BATCH): places, normals, views, and the product of place and normal; `camera` (5, 4)
+    as in `set_camera`. All are float32: places are relative to one of the samples.
     """
     width = w.shape[1]
     right, bottom = np.float32(width - 1), np.float32(w.shape[0] - 1)
-    zero, one = np.float32(0), np.float32(1)
+    zero, one, behind = np.float32(0), np.float32(1), -camera[2, 3]
+    h0, g0, p, b = camera[3, 0], camera[3, 1], camera[3, 2], camera[3, 3]
+    cx, cy, cz, at = camera[4, 0], camera[4, 1], camera[4, 2], camera[4, 3]
     for s in range(BATCH):
         x, y, z = batch[0, s], batch[1, s], batch[2, s]
-        depth = camera[2, 0] * x + camera[2, 1] * y + camera[2, 2] * z + camera[2, 3]
-        facing = batch[3, s] * (cx - x) + batch[4, s] * (cy - y) + batch[5, s] * (cz - z)
-        near = one / depth
+        beyond = camera[2, 0] * x + camera[2, 1] * y + camera[2, 2] * z
+        facing = batch[3, s] * cx + batch[4, s] * cy + batch[5, s] * cz - at * batch[7, s]
+        h = h0 + p * beyond
+        near = one / h
         u = (camera[0, 0] * x + camera[0, 1] * y + camera[0, 2] * z + camera[0, 3]) * near
         v = (camera[1, 0] * x + camera[1, 1] * y + camera[1, 2] * z + camera[1, 3]) * near
-        seen = (depth > zero) & (u >= zero) & (v >= zero) & (u < right) & (v < bottom)
+        seen = (beyond > behind) & (u >= zero) & (v >= zero) & (u < right) & (v < bottom)
         seen &= (facing >= zero) & (batch[6, s] != view)
         pixel = np.int32(v if seen else zero) * width + np.int32(u if seen else zero)
         pixels[s] = pixel if seen else -1
-        depths[s] = depth
+        spreads[s] = h
+        nears[s] = g0 + b * beyond
 
 
 @njit(cache=True, nogil=True)
@@ -207,14 +229,15 @@ def linked(here, there, slope_here, slope_there, flat):
 
 @njit(cache=True, nogil=True)
 def fill_gaps(
-    start, stop, depth, kept, begin, intrinsics, world_from_camera, longest, step, first, points
+    start, stop, depth, kept, begin, intrinsics, orthographic, world_from_camera, longest, step,
+    first, points,
 ):  # fmt: skip
     """Put points between samples of rows [start, stop) of all views that lie on one surface.
 
     `kept` (S,) are the finite pixels that count, from index `begin` of each row. Where four pixels
-    of one surface are more than `longest` apart, the patch between them, bilinear in inverse depth,
-    is covered with points at most `step` apart, from index `first` of the row. If `points` is
-    empty, they are only counted, in `first`.
+    of one surface are more than `longest` apart, the patch between them, bilinear in inverse depth
+    (in depth, where a view is `orthographic`), is covered with points at most `step` apart, from
+    index `first` of the row. If `points` is empty, they are only counted, in `first`.
     """
     height, width = depth.shape[1], depth.shape[2]
     around = np.full((ROWS, width + 2 * BESIDE), np.nan)
@@ -232,9 +255,11 @@ def fill_gaps(
         fx, fy = intrinsics[view, 0, 0], intrinsics[view, 1, 1]
         cx, cy = intrinsics[view, 0, 2], intrinsics[view, 1, 2]
         pose = world_from_camera[view]
-        flat = 0.1 / max(fx, fy)
+        flat, parallel = 0.1 / max(fx, fy), orthographic[view]
         across, down = (1.0 - cx) / fx, (row + 1 - cy) / fy
-        if not find_far(depth[view, row], depth[view, row + 1], across, down, fx, fy, longest, far):
+        if not find_far(
+            depth[view, row], depth[view, row + 1], across, down, fx, fy, parallel, longest, far
+        ):
             continue
         spread_row(depth[view, row], kept, begin[item], good)
         spread_row(depth[view, row + 1], kept, begin[item + 1], good_below)
@@ -254,22 +279,26 @@ def fill_gaps(
             z10 = np.float64(depth[view, row + 1, column])
             z11 = np.float64(depth[view, row + 1, column + 1])
             across, down = gaps_between(
-                z00, z01, z10, z11, (column + 1 - cx) / fx, (row + 1 - cy) / fy, fx, fy
+                z00, z01, z10, z11, (column + 1 - cx) / fx, (row + 1 - cy) / fy, fx, fy, parallel
             )
             across, down = np.sqrt(across), np.sqrt(down)
-            if max(across * fx, down * fy) > STEEP * z00:
+            if max(across * fx, down * fy) > STEEP * (1.0 if parallel else z00):
                 continue
             if not sloped:
                 for n in range(2):
-                    hold_rows(depth, view, row + n, n == 0, around)
-                    slopes_of_row(around, row + n, 1.0 / fx, 1.0 / fy, du[n], dv[n])
+                    hold_rows(depth, view, row + n, n == 0, parallel, around)
+                    slopes_of_row(around, row + n, 1.0 / fx, 1.0 / fy, parallel, du[n], dv[n])
                 sloped = True
             w00, w01, w10, w11 = 1.0 / z00, 1.0 / z01, 1.0 / z10, 1.0 / z11
+            flat00, flat01, flat10 = flat * w00, flat * w01, flat * w10
+            if parallel:
+                w00, w01, w10, w11 = -z00, -z01, -z10, -z11
+                flat00 = flat01 = flat10 = flat
             if not (
-                linked(w00, w01, du[0, column], du[0, column + 1], flat * w00)
-                and linked(w10, w11, du[1, column], du[1, column + 1], flat * w10)
-                and linked(w00, w10, dv[0, column], dv[1, column], flat * w00)
-                and linked(w01, w11, dv[0, column + 1], dv[1, column + 1], flat * w01)
+                linked(w00, w01, du[0, column], du[0, column + 1], flat00)
+                and linked(w10, w11, du[1, column], du[1, column + 1], flat10)
+                and linked(w00, w10, dv[0, column], dv[1, column], flat00)
+                and linked(w01, w11, dv[0, column + 1], dv[1, column + 1], flat01)
             ):
                 continue
             n, m = int(np.ceil(across / step)), int(np.ceil(down / step))
@@ -281,11 +310,13 @@ def fill_gaps(
                 for j in range(n):
                     s = (j + 0.5) / n
                     w = (1 - t) * ((1 - s) * w00 + s * w01) + t * ((1 - s) * w10 + s * w11)
-                    px = (column + 0.5 + s - cx) / fx / w
-                    py = (row + 0.5 + t - cy) / fy / w
+                    pz = -w if parallel else 1.0 / w
+                    spread = 1.0 if parallel else pz
+                    px = (column + 0.5 + s - cx) / fx * spread
+                    py = (row + 0.5 + t - cy) / fy * spread
                     for axis in range(3):
                         points[first[item] + count, axis] = (
-                            pose[axis, 0] * px + pose[axis, 1] * py + pose[axis, 2] / w
+                            pose[axis, 0] * px + pose[axis, 1] * py + pose[axis, 2] * pz
                         ) + pose[axis, 3]
                     count += 1
         if points.shape[0] == 0:
@@ -293,18 +324,19 @@ def fill_gaps(
 
 
 @njit(cache=True, nogil=True, inline="always")
-def gaps_between(z00, z01, z10, z11, x, y, fx, fy):
+def gaps_between(z00, z01, z10, z11, x, y, fx, fy, orthographic):
     """Return the squares of the widest gaps between four pixels around (x, y) at unit depth, across
     and down.
     """
-    long = x * x + y * y + 1.0
-    across = max((z01 - z00) ** 2, (z11 - z10) ** 2) * long + (z00 / fx) ** 2
-    down = max((z10 - z00) ** 2, (z11 - z01) ** 2) * long + (z00 / fy) ** 2
+    long = 1.0 if orthographic else x * x + y * y + 1.0
+    wide = 1.0 if orthographic else z00
+    across = max((z01 - z00) ** 2, (z11 - z10) ** 2) * long + (wide / fx) ** 2
+    down = max((z10 - z00) ** 2, (z11 - z01) ** 2) * long + (wide / fy) ** 2
     return across, down
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def find_far(depth, below, x, y, fx, fy, longest, far):
+def find_far(depth, below, x, y, fx, fy, orthographic, longest, far):
     """Fill `far` (W,) with where four pixels of two rows may be more than `longest` apart, and
     return whether any are; (x, y) is the middle of the first four at unit depth.
     """
@@ -313,7 +345,7 @@ def find_far(depth, below, x, y, fx, fy, longest, far):
         across, down = gaps_between(
             np.float64(depth[column]), np.float64(depth[column + 1]),
             np.float64(below[column]), np.float64(below[column + 1]),
-            x + column / fx, y, fx, fy,
+            x + column / fx, y, fx, fy, orthographic,
         )  # fmt: skip
         widest = max(across, down)
         here = (widest > limit) & (widest < np.inf)
@@ -334,28 +366,31 @@ def spread_row(depth, kept, begin, good):
 
 @njit(cache=True, nogil=True)
 def measure_gaps(
-    start, stop, chosen, w, cameras, centers, steepest, points, normals, weights, view_of, limit,
-    gaps,
+    start, stop, chosen, w, cameras, eyes, steepest, points, normals, weights, view_of, limit, gaps,
 ):  # fmt: skip
     """Fill `gaps` (N, M): how far samples `chosen` (M,) lie before the surface another view saw,
     in standard deviations of depth if that is 1: a pixel's error and the mean of four, by bilinear
     weights 4/9 of a pixel's variance on average, each times the cosine to its own line of sight.
 
     nan where they do not, where the view looks at the surface from less than 30 degrees, or saw
-    another surface: one more than `limit` times the depth away.
+    another surface: one a height of more than `limit` away.
     """
     for m in range(start, stop):
         k = chosen[m]
         x, y, z = points[k, 0], points[k, 1], points[k, 2]
         for view in range(w.shape[0]):
             gaps[view, m] = np.nan
-            dx, dy, dz = centers[view, 0] - x, centers[view, 1] - y, centers[view, 2] - z
+            at = eyes[view, 3]
+            dx, dy, dz = eyes[view, 0] - at * x, eyes[view, 1] - at * y, eyes[view, 2] - at * z
             facing = normals[k, 0] * dx + normals[k, 1] * dy + normals[k, 2] * dz
             square = facing * facing / (dx * dx + dy * dy + dz * dz)
             if view == view_of[k] or facing < 0.0 or square < 0.25:
                 continue
-            # 1 - depth * w; the distance to the tangent plane would depend on noisy slopes
-            height, _ = height_over(w, view, cameras[view], x, y, z, steepest)
+            # g - h w; the distance to the tangent plane would depend on noisy slopes
+            camera = cameras[view]
+            height, _ = height_over(w, view, camera, x, y, z, steepest)
             if 0.0 < height < limit:
-                gap = height / (1.0 - height) * depth_in(cameras[view], x, y, z)
+                gap = height / (1.0 - height) * depth_in(camera, x, y, z)
+                if at == 0.0:
+                    gap = -height / camera[19]
                 gaps[view, m] = gap / np.sqrt(weights[k] * weights[k] / square + 4.0 / 9.0)

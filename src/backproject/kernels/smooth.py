@@ -17,9 +17,10 @@ TERMS = 6
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def smooth_rows(start, stop, depth, intrinsics, noise, radius, smoothed):
+def smooth_rows(start, stop, depth, intrinsics, orthographic, noise, radius, smoothed):
     """Fill `smoothed` with rows [start, stop) of all views' `depth` (N, H, W), each pixel moved
-    onto the quadric in inverse depth that the pixels up to `radius` (N,) around it fit.
+    onto the quadric in inverse depth (less depth in a view that is `orthographic`) that the pixels
+    up to `radius` (N,) around it fit.
 
     `noise` (N,) is the standard deviation of each view's depth. Only pixels within `INLIERS` of the
     surface count: first of the plane, out of nine through the pixel, on which most of them lie,
@@ -40,25 +41,30 @@ def smooth_rows(start, stop, depth, intrinsics, noise, radius, smoothed):
             smoothed[view, row, column] = depth[view, row, column]
             if not z < np.inf:
                 continue
-            middle = 1.0 / z
-            unit = noise[view] * middle * middle
-            hold_window(depth[view], row, column, middle, unit, near)
+            parallel = orthographic[view]
+            middle = -z if parallel else 1.0 / z
+            step = 1.0 if parallel else middle  # w changes by it over f at 45 degrees
+            unit = noise[view] * step * step
+            hold_window(depth[view], row, column, middle, unit, parallel, near)
             fit[:] = 0.0
             if first_plane(near, fit) < FEWEST:
                 continue
-            bend = 0.5 * middle / (BENT * max(intrinsics[view, 0, 0], intrinsics[view, 1, 1]))
+            bend = 0.5 * step / (BENT * max(intrinsics[view, 0, 0], intrinsics[view, 1, 1]))
             count = FEWEST
             for _ in range(ROUNDS):
                 if count >= FEWEST:
                     count = fit_quadric(near, (unit / bend) ** 2, sums, matrix, fit)
             if count >= FEWEST and abs(fit[0]) <= INLIERS:
-                smoothed[view, row, column] = 1.0 / (middle + unit * fit[0])
+                w = middle + unit * fit[0]
+                moved = -w if parallel else 1.0 / w
+                if moved > 0.0:  # a surface at the camera may be moved behind it
+                    smoothed[view, row, column] = moved
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def hold_window(depth, row, column, middle, unit, near):
-    """Fill `near` with the inverse depths around a pixel, above the `middle` one and in a `unit`;
-    nan where there is none.
+def hold_window(depth, row, column, middle, unit, orthographic, near):
+    """Fill `near` with the inverse depths (less depths, if `orthographic`) around a pixel, above
+    the `middle` one and in a `unit`; nan where there is none.
     """
     reach = near.shape[0] // 2
     for i in range(near.shape[0]):
@@ -66,7 +72,8 @@ def hold_window(depth, row, column, middle, unit, near):
             r, c = row + i - reach, column + j - reach
             near[i, j] = np.nan
             if 0 <= r < depth.shape[0] and 0 <= c < depth.shape[1] and depth[r, c] < np.inf:
-                near[i, j] = (1.0 / np.float64(depth[r, c]) - middle) / unit
+                z = np.float64(depth[r, c])
+                near[i, j] = ((-z if orthographic else 1.0 / z) - middle) / unit
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

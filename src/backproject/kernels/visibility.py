@@ -14,12 +14,13 @@ EDGE_TOLERANCE = 1.0
 
 
 @njit(cache=True, nogil=True)
-def mark_seen(start, stop, points, depth, focal, center, camera_from_world, out_seen):
+def mark_seen(start, stop, points, depth, focal, center, orthographic, camera_from_world, out_seen):
     """Set `out_seen[p]` where some view sees `points[p]`.
 
     points            (P, 3) float64
     depth             (N, H, W) float32: planar z, inf = nothing there, nan = not measured
     focal, center     (N, 2) float64 in pixels
+    orthographic      (N,) bool
     camera_from_world (N, 4, 4) float64
     out_seen          (P,) bool
     """
@@ -36,17 +37,18 @@ def mark_seen(start, stop, points, depth, focal, center, camera_from_world, out_
                 z += pose[2, j] * points[p, j]
             if z <= 0.0:
                 continue
-            u = focal[k, 0] * x / z + center[k, 0]
-            v = focal[k, 1] * y / z + center[k, 1]
-            footprint = z / min(focal[k, 0], focal[k, 1])
-            if _is_in_front(depth[k], u, v, z, footprint):
+            spread = 1.0 if orthographic[k] else z
+            u = focal[k, 0] * x / spread + center[k, 0]
+            v = focal[k, 1] * y / spread + center[k, 1]
+            footprint = spread / min(focal[k, 0], focal[k, 1])
+            if _is_in_front(depth[k], u, v, z, footprint, orthographic[k]):
                 seen = True
                 break
         out_seen[p] = seen
 
 
 @njit(cache=True, nogil=True)
-def _is_in_front(depth, u, v, z, footprint):
+def _is_in_front(depth, u, v, z, footprint, orthographic):
     """Return whether a point at pixel (u, v) is not behind what the four centres around it see."""
     height, width = depth.shape
     if not (0.0 <= u <= width and 0.0 <= v <= height):
@@ -76,8 +78,13 @@ def _is_in_front(depth, u, v, z, footprint):
     if measured == 4 and span <= CONTINUOUS * footprint:
         across = u - 0.5 - column
         down = v - 0.5 - row
-        upper = (1.0 - across) / corners[0] + across / corners[1]
-        lower = (1.0 - across) / corners[2] + across / corners[3]
-        surface = 1.0 / ((1.0 - down) * upper + down * lower)
+        if orthographic:
+            upper = (1.0 - across) * corners[0] + across * corners[1]
+            lower = (1.0 - across) * corners[2] + across * corners[3]
+            surface = (1.0 - down) * upper + down * lower
+        else:
+            upper = (1.0 - across) / corners[0] + across / corners[1]
+            lower = (1.0 - across) / corners[2] + across / corners[3]
+            surface = 1.0 / ((1.0 - down) * upper + down * lower)
         return z <= surface + FLAT_TOLERANCE * footprint + SLOPE_TOLERANCE * span
     return on_one

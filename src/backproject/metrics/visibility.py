@@ -20,10 +20,10 @@ def seen_by(points: NDArray[np.float64], views: ViewSet, *, threads: int = 0) ->
     """Return which surface points (P, 3), in the views' world, some view sees, (P,).
 
     A point is seen by a view if it projects into the image and does not lie behind the depth there.
-    The depth between four pixel centres is interpolated linearly in 1/z (exact on planes) where
-    they belong to one surface; at the edge of one, the point must lie within a pixel's footprint of
-    what one of the four sees, or before them all. Pixels that are not measured (`nan`) show
-    nothing.
+    The depth between four pixel centres is interpolated linearly in 1/z (in z by an orthographic
+    view; exact on planes) where they belong to one surface; at the edge of one, the point must lie
+    within a pixel's footprint of what one of the four sees, or before them all. Pixels that are not
+    measured (`nan`) show nothing.
     """
     rig = views.rig
     seen = np.zeros(len(points), np.bool_)
@@ -36,6 +36,7 @@ def seen_by(points: NDArray[np.float64], views: ViewSet, *, threads: int = 0) ->
         views.depth,
         focal,
         center,
+        rig.orthographic,
         rig.camera_from_world,
         seen,
         threads=threads,
@@ -53,8 +54,8 @@ def shown_by(
     the back of a sheet was not seen.
     """
     shown = np.zeros(len(points), np.bool_)
-    for k, camera in enumerate(views.rig):
-        facing = np.einsum("pk,pk->p", normals, camera.center_world - points) > 0
+    for k, eye in enumerate(views.rig.eyes_world):
+        facing = np.einsum("pk,pk->p", normals, eye[:3] - eye[3] * points) > 0
         asked = np.flatnonzero(facing & ~shown)
         view, there = views.subset([k]), points[asked]
         behind = seen_by(there, _moved(view, SLACK), threads=threads)
@@ -64,9 +65,15 @@ def shown_by(
 
 
 def _moved(views: ViewSet, footprints: float) -> ViewSet:
-    """Return the depth that many footprints farther away: the same share more, whatever it is."""
-    focal = views.rig.intrinsics[:, (0, 1), (0, 1)].min(axis=1)
-    return ViewSet(views.depth * (1 + footprints / focal[:, None, None]), views.rig)
+    """Return the depth that many footprints farther away: the same share more, whatever it is, or
+    as far in all of an orthographic view.
+    """
+    rig = views.rig
+    way = (footprints / rig.intrinsics[:, (0, 1), (0, 1)].min(axis=1))[:, None, None]
+    depth = views.depth * np.where(rig.orthographic[:, None, None], 1, 1 + way)
+    depth += np.where(rig.orthographic[:, None, None], way, 0)
+    # what is moved behind the camera stays before all that it could hide
+    return ViewSet(np.maximum(depth, np.finfo(np.float32).tiny), rig)
 
 
 def inferred_fraction(mesh: Mesh) -> float:

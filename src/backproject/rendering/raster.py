@@ -32,6 +32,8 @@ def rasterise(mesh: Mesh, rig: Rig, *, threads: int, progress: Progress) -> NDAr
         rig.intrinsics,
         np.ascontiguousarray(rig.camera_from_world[:, :3, :3]),
         np.ascontiguousarray(rig.centers_world),
+        rig.eyes_world,
+        _beyond(mesh, rig),
     )
     pixels = -(-rig.height // bands) * rig.width
     idle: list[Scratch] = []
@@ -54,6 +56,19 @@ def rasterise(mesh: Mesh, rig: Rig, *, threads: int, progress: Progress) -> NDAr
         on_chunk=lambda share: progress("render", share),
     )
     return depth
+
+
+def _beyond(mesh: Mesh, rig: Rig) -> NDArray[np.float64]:
+    """Return for each orthographic view (N,) a depth beyond the mesh, above 0, and 0 of pinholes.
+
+    As far beyond as the mesh is deep, and no farther, because that costs digits.
+    """
+    beyond = np.zeros(len(rig))
+    for k in np.flatnonzero(rig.orthographic).tolist():
+        _, depth = rig[k].project(mesh.vertices[np.unique(mesh.faces)])
+        near, far = max(depth.min(), 0.0), depth.max()
+        beyond[k] = 2 * far - near if far > near else 2 * far if far > 0 else 1.0
+    return beyond
 
 
 def _scratch(vertices: int, faces: int, pixels: int) -> Scratch:

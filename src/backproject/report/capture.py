@@ -17,7 +17,7 @@ def facts_of(views: ViewSet) -> list[tuple[str, str]]:
     rows = [
         ("views", str(len(views))),
         ("image size", f"{rig.width} x {rig.height} pixels"),
-        ("field of view", f"{_span(_fields_of_view(rig))} degrees, vertical"),
+        *_lenses(rig),
     ]
     centre = common_centre(rig)
     if centre is None:
@@ -70,8 +70,17 @@ def common_centre(rig: Rig) -> NDArray[np.float64] | None:
     return np.asarray(centre) if ahead.mean() > 0.5 else None
 
 
-def _fields_of_view(rig: Rig) -> NDArray[np.float64]:
-    return np.asarray(np.degrees(2 * np.arctan(rig.height / 2 / rig.intrinsics[:, 1, 1])))
+def _lenses(rig: Rig) -> list[tuple[str, str]]:
+    """Return rows of what the cameras take in: an angle, or a height of orthographic ones."""
+    flat, heights = rig.orthographic, rig.height / rig.intrinsics[:, 1, 1]
+    rows = []
+    if not flat.all():
+        angles = np.degrees(2 * np.arctan(heights[~flat] / 2))
+        rows.append(("field of view", f"{_span(angles)} degrees, vertical"))
+    if flat.any():
+        told = f"{flat.sum()} of {len(rig)} views, images {_span(heights[flat])} high"
+        rows.append(("orthographic", told))
+    return rows
 
 
 def _span(values: NDArray[np.floating]) -> str:

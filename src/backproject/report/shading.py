@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cached_property
 
 import numpy as np
@@ -83,14 +84,16 @@ def inferred_points(
     seen = mesh.seen_faces
     if seen.all():
         return np.zeros(len(surface.light), np.bool_)
-    toward = rig[0].center_world - mesh.triangles[:, 0]
+    eye = rig.eyes_world[0]
+    toward = eye[:3] - eye[3] * mesh.triangles[:, 0]
     facing = np.einsum("fk,fk->f", mesh.area_vectors, toward) > 0
     fine = finer(rig, OVERSAMPLING)
     of_seen, of_inferred = (
         _depth(Mesh(mesh.vertices, mesh.faces[facing & part]), fine, threads=threads)
         for part in (seen, ~seen)
     )
-    visible = of_inferred <= (1 + JUMP) * surface.depth  # where the mesh is open, it may be behind
+    # where the mesh is open, it may be behind
+    visible = of_inferred <= surface.depth + _jump(surface.depth, rig[0])
     return np.asarray((visible & (of_inferred < of_seen))[surface.hit])
 
 
@@ -109,7 +112,7 @@ def finer(rig: Rig, times: int) -> Rig:
     """Return the same cameras with `times` as many pixels along each side."""
     intrinsics = rig.intrinsics.copy()
     intrinsics[:, :2] *= times
-    return Rig(intrinsics, rig.world_from_camera, rig.width * times, rig.height * times)
+    return replace(rig, intrinsics=intrinsics, width=rig.width * times, height=rig.height * times)
 
 
 class Surface:
@@ -155,13 +158,17 @@ def _light(normals: NDArray[np.float64]) -> NDArray[np.float64]:
 def _normals(depth: NDArray[np.float64], camera: Camera) -> NDArray[np.float64]:
     """Return unit normals (H, W, 3) that face the camera, in camera axes, from slopes of 1/z.
 
-    On a plane 1/z = a u + b v + c over pixels (u, v), with normal (a fx, b fy, a cx + b cy + c).
+    On a plane 1/z = a u + b v + c over pixels (u, v), with normal (a fx, b fy, a cx + b cy + c). In
+    an orthographic view -z = a u + b v + c, with normal (a fx, b fy, 1).
     """
-    inverse = 1 / depth
-    down, across = _slope(inverse, 0), _slope(inverse, 1)
+    inverse = -depth if camera.orthographic else 1 / depth
+    jump = _jump(inverse, camera)
+    down, across = _slope(inverse, jump, 0), _slope(inverse, jump, 1)
     (fx, _, cx), (_, fy, cy), _ = camera.intrinsics
     row, column = np.indices(depth.shape) + 0.5
     rest = inverse + across * (cx - column) + down * (cy - row)
+    if camera.orthographic:
+        rest = np.ones_like(inverse)
     normals = -np.stack([across * fx, down * fy, rest], axis=-1)
     length = np.linalg.norm(normals, axis=-1, keepdims=True)
     unit: NDArray[np.float64] = np.divide(
@@ -170,11 +177,23 @@ def _normals(depth: NDArray[np.float64], camera: Camera) -> NDArray[np.float64]:
     return unit
 
 
-def _slope(inverse: NDArray[np.float64], axis: int) -> NDArray[np.float64]:
-    """Return the mean of the slopes to both neighbours on the same surface; 0 without any."""
-    inverse = np.moveaxis(inverse, axis, 0)
+def _jump(depth: NDArray[np.float64], camera: Camera) -> NDArray[np.float64]:
+    """Return by how much depth (H, W) must change to be another surface's: a share of it, or, in an
+    orthographic view, of the image's height.
+    """
+    scale = camera.height / camera.intrinsics[1, 1] if camera.orthographic else depth
+    return JUMP * (scale + np.zeros_like(depth))
+
+
+def _slope(
+    inverse: NDArray[np.float64], jump: NDArray[np.float64], axis: int
+) -> NDArray[np.float64]:
+    """Return the mean of the slopes to both neighbours on the same surface, which are no `jump`; 0
+    without any.
+    """
+    inverse, jump = np.moveaxis(inverse, axis, 0), np.moveaxis(jump, axis, 0)
     step = np.diff(inverse, axis=0)
-    same = np.abs(step) < JUMP * np.minimum(inverse[1:], inverse[:-1])
+    same = np.abs(step) < np.minimum(jump[1:], jump[:-1])
     step = np.where(same, step, 0)
     total, count = np.zeros_like(inverse), np.zeros(inverse.shape, int)
     total[1:] += step

@@ -56,6 +56,7 @@ _NAMES: Mapping[str, tuple[str, ...]] = {
     ),
     "poses": ("poses", "pose", "extrinsics", "extrinsic"),
     "step": ("step",),
+    "orthographic": ("orthographic",),
 }
 """What an array is, by its name in lower case."""
 _POSES = ("camera-to-world", "world-to-camera", "poses")
@@ -104,6 +105,7 @@ def _read(path: Path, asked: Asked) -> Found:
         intrinsics=cameras.intrinsics,
         poses=cameras.poses,
         pose=cameras.pose,
+        orthographic=cameras.orthographic,
         because=cameras.because,
         code=DepthCode(),
         code_because="arrays hold scene units",
@@ -122,13 +124,17 @@ def _read_cameras(path: Path, asked: Asked, shape: tuple[int, int]) -> Cameras:
 
 def _write(views: ViewSet, path: Path) -> None:
     """Write an archive by this package's own names."""
+    rig, unusual = views.rig, dict[str, Any]()
+    if rig.orthographic.any():
+        unusual["orthographic"] = rig.orthographic
     with atomic_file(path) as beside, beside.open("wb") as stream:
         np.savez_compressed(
             stream,
             depth=views.depth,
-            intrinsics=views.rig.intrinsics,
-            world_from_camera=views.rig.world_from_camera,
+            intrinsics=rig.intrinsics,
+            world_from_camera=rig.world_from_camera,
             step=views.step,
+            **unusual,
         )
 
 
@@ -237,8 +243,23 @@ def _cameras(path: Path, there: Mapping[str, str], told: list[Assumption], asked
         poses=poses,
         pose=pose,
         because=f"the array `{name}`, taken as this program writes it",
+        orthographic=_orthographic(path, there, len(poses)),
         assumptions=told,
     )
+
+
+def _orthographic(path: Path, there: Mapping[str, str], count: int) -> NDArray[np.bool_]:
+    """Return which cameras an archive says to be orthographic, (N,)."""
+    if "orthographic" not in there:
+        return np.zeros(count, np.bool_)
+    name = there["orthographic"]
+    flat = _array(path, name, most=count)
+    if flat.dtype != np.bool_ or flat.shape not in ((), (1,), (count,)):
+        raise FormatError(
+            f"{path}: `{name}` is {flat.dtype} of shape {flat.shape}, expected booleans of shape"
+            f" ({count},): which cameras are orthographic"
+        )
+    return np.broadcast_to(flat, count)
 
 
 def _step(path: Path, there: Mapping[str, str]) -> float | None:

@@ -29,7 +29,7 @@ from backproject.io.sources.depth_folder import because_of
 from backproject.io.sources.folders import MARK, depth_files, dropped, quietly, read_text
 from backproject.io.sources.names import by_name
 from backproject.io.sources.order import natural_order
-from backproject.io.sources.source import Asked, Cameras, Found, Source
+from backproject.io.sources.source import Asked, Cameras, Found, Source, refuse_orthographic
 
 _MODEL_FOLDERS = ("sparse/0", "sparse", ".")
 _DEPTH_FOLDERS = ("stereo/depth_maps", "depth_maps", "depth", "depths")
@@ -132,6 +132,7 @@ def _read_cameras(path: Path, asked: Asked, shape: tuple[int, int]) -> Cameras:
 
 def _write(views: ViewSet, path: Path) -> None:
     """Write a model as text, in sparse/, and depth as float .npy, in depth/."""
+    refuse_orthographic(views, "COLMAP's format")
     digits = max(3, len(str(len(views) - 1)))
     names = [f"{k:0{digits}d}" for k in range(len(views))]
     rig = views.rig

@@ -46,6 +46,7 @@ def read_folder(path: Path, asked: Asked) -> Found:
         axes=cameras.axes,
         pose=cameras.pose,
         pixel_center=cameras.pixel_center,
+        orthographic=cameras.orthographic,
         because=f"{cameras.because}, in {cameras.file.name}",
         mixed=all(each.dtype.name == "uint8" for each in stored),
         assumptions=[*notes, *paired, *cameras.assumptions],

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backproject.errors import FormatError, InputError
-from backproject.geometry.rig import Rig, intrinsics_from_fov
+from backproject.geometry.rig import Rig, intrinsics_from_extent, intrinsics_from_fov
 from backproject.geometry.views import Assumption
 from backproject.io.sources.folders import floats, read_json, read_rows
 from backproject.io.sources.source import Asked
@@ -33,11 +33,14 @@ def asked_intrinsics(
     """
     if asked.camera_file is not None:
         return told_intrinsics(read_intrinsics(asked.camera_file, size), "--camera-file says so")
-    if asked.fov is None:
+    if asked.orthographic is not None:
+        matrix, option = intrinsics_from_extent(*size, extent=asked.orthographic), "--orthographic"
+    elif asked.fov is not None:
+        matrix, option = intrinsics_from_fov(*size, fov_deg=asked.fov), "--fov"
+    else:
         return None
-    matrix = intrinsics_from_fov(*size, fov_deg=asked.fov)
     matrix[:2, 2] -= 0.5 - (pixel_center if asked.pixel_center is None else asked.pixel_center)
-    return told_intrinsics(matrix, "--fov says so")
+    return told_intrinsics(matrix, f"{option} says so")
 
 
 def told_intrinsics(

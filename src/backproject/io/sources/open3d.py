@@ -41,7 +41,7 @@ from backproject.io.sources.intrinsics import (
     told_intrinsics,
 )
 from backproject.io.sources.order import natural_order
-from backproject.io.sources.source import Asked, Cameras, Found, Pose, Source
+from backproject.io.sources.source import Asked, Cameras, Found, Pose, Source, refuse_orthographic
 
 PRIMESENSE = pinhole(525, 525, 319.5, 239.5)
 """What Open3D takes for 640 x 480 pixels (PrimeSenseDefault)."""
@@ -127,6 +127,7 @@ def write(views: ViewSet, path: Path) -> None:
         OutputError: the place cannot be written or holds files that are not ours.
 
     """
+    refuse_orthographic(views, "Open3D's format")
     with atomic_folder(path, replaceable=_is_ours) as folder:
         folders.write_frames(views, folder, 1 / _PER_UNIT)
         rig = views.rig

@@ -39,10 +39,10 @@ def read(file: Path, asked: Asked, shape: tuple[int, int]) -> Cameras:
         InputError: no field of view.
 
     """
-    if asked.fov is None:
+    if asked.fov is None and asked.orthographic is None:
         raise InputError(
             f"{file}: camera positions say nothing of the lens, expected --fov, the vertical field"
-            " of view in degrees"
+            " of view in degrees, or --orthographic"
         )
     positions = read_camera_list(file)
     where = "as they are listed"
@@ -51,7 +51,8 @@ def read(file: Path, asked: Asked, shape: tuple[int, int]) -> Cameras:
         where = f"{asked.distance:g} from the origin"
     height, width = shape
     try:
-        rig = Rig.looking_at(positions, size=(width, height), fov_deg=asked.fov)
+        fov, extent = asked.fov or 0.0, asked.orthographic
+        rig = Rig.looking_at(positions, size=(width, height), fov_deg=fov, extent=extent)
     except InputError as error:
         raise FormatError(f"{file}: {error}") from error
     return Cameras(
@@ -59,8 +60,13 @@ def read(file: Path, asked: Asked, shape: tuple[int, int]) -> Cameras:
         intrinsics=rig.intrinsics,
         poses=rig.world_from_camera,
         because="cameras made from positions",
+        orthographic=rig.orthographic,
         assumptions=[
             Assumption("cameras", f"{where}, look at the origin, upright along +y", file.name),
-            Assumption("field of view", f"{asked.fov:g} degrees, vertical", "--fov says so"),
+            *([] if extent else [_told_fov(fov)]),
         ],
     )
+
+
+def _told_fov(fov: float) -> Assumption:
+    return Assumption("field of view", f"{fov:g} degrees, vertical", "--fov says so")

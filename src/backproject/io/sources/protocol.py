@@ -137,6 +137,7 @@ def found_of(
         axes=cameras.axes,
         pose=cameras.pose,
         pixel_center=cameras.pixel_center,
+        orthographic=cameras.orthographic,
         because=cameras.because,
         **{**meaning, "assumptions": told},
     )

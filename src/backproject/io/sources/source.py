@@ -21,7 +21,7 @@ from backproject.geometry.conventions import Encoding as Encoding
 from backproject.geometry.conventions import Pose as Pose
 from backproject.geometry.conventions import ray_lengths as ray_lengths
 from backproject.geometry.conventions import rig_of
-from backproject.geometry.rig import Rig
+from backproject.geometry.rig import Rig, intrinsics_from_extent
 from backproject.geometry.views import Assumption, ViewSet
 from backproject.io.depth_images import DepthCode, Stored
 from backproject.io.mixed import without_mixed
@@ -57,6 +57,9 @@ class Asked:
     list of positions, one `x y z` a line."""
     fov: float | None = None
     """Vertical field of view, in degrees, for cameras that come without."""
+    orthographic: float | None = None
+    """The cameras are orthographic, and their images so high, in the unit of the camera positions;
+    whatever lens the source tells of."""
     distance: float | None = None
     """Distance of the cameras from the centre, for camera directions."""
     model: str | None = None
@@ -73,7 +76,7 @@ class Asked:
             InputError: numbers that mean nothing, or options that contradict each other.
 
         """
-        for name in ("depth_scale", "near", "far", "fov", "distance", "cell"):
+        for name in ("depth_scale", "near", "far", "fov", "orthographic", "distance", "cell"):
             value = getattr(self, name)
             if value is not None and not 0 < value < np.inf:
                 raise InputError(f"{_option(name)}: got {value}, expected a number above 0")
@@ -84,6 +87,8 @@ class Asked:
             raise InputError(f"--near {self.near:g}: expected less than --far {self.far:g}")
         if self.near is not None and self.depth_scale is not None:
             raise InputError("--depth-scale: got it with --near and --far, expected one or other")
+        if self.orthographic is not None and self.fov is not None:
+            raise InputError("--orthographic: got it with --fov, expected one or other")
         if self.inverted and self.not_inverted:
             raise InputError("--inverted: got it with --not-inverted, expected one of them")
         if self.pixel_center not in (None, 0, 0.5):
@@ -97,7 +102,8 @@ class Found:
     """What a source holds, as it stands there: N views, and what their numbers mean.
 
     `stored` are N arrays (H, W), `files` where each came from, `cameras` where the cameras did, for
-    errors; `intrinsics` (N, 3, 3) in pixels;
+    errors; `intrinsics` (N, 3, 3) in pixels, of cameras that are `orthographic` (all, or (N,)) in
+    pixels a scene unit;
     `poses` (N, 4, 4). `masks` are N arrays (H, W), False where nothing is hit, or none. `levels` is
     the largest number that can be stored where near and far span all of them: 255, 65535, or 1 for
     floats. `assumptions` tell what the reader decided and why; what the fields below mean and the
@@ -117,6 +123,7 @@ class Found:
     pose: Pose = "camera-to-world"
     pixel_center: float = 0.5
     because: str = "the source's convention"
+    orthographic: bool | NDArray[np.bool_] = False
     masks: Sequence[NDArray[np.bool_]] | None = None
     levels: float | None = None
     mixed: bool = False
@@ -133,9 +140,10 @@ class Found:
 class Cameras:
     """What a source tells of cameras alone, for depth images that come without: N of them.
 
-    `file` is where they came from; `intrinsics` (N, 3, 3) in pixels and `poses` (N, 4, 4) as they
-    stand there. `names` are the N images that they took, if told, and `sizes` their (width,
-    height), if told: depth images are found by the first and checked by the second.
+    `file` is where they came from; `intrinsics` (N, 3, 3) in pixels (a scene unit, of those that
+    are `orthographic`) and `poses` (N, 4, 4) as they stand there. `names` are the N images that
+    they took, if told, and `sizes` their (width, height), if told: depth images are found by the
+    first and checked by the second.
     """
 
     file: Path
@@ -147,6 +155,7 @@ class Cameras:
     pose: Pose = "camera-to-world"
     pixel_center: float = 0.5
     because: str = "the source's convention"
+    orthographic: bool | NDArray[np.bool_] = False
     assumptions: Sequence[Assumption] = ()
 
 
@@ -190,6 +199,10 @@ def views_of(found: Found, asked: Asked) -> ViewSet:
             " expected as many: is an image missing, or does the camera list belong to others?"
         )
     height, width = sizes[0]
+    if asked.orthographic is not None:
+        found = _flattened(found, width, height, asked.orthographic)
+        taken = f"orthographic, images {asked.orthographic:g} high"
+        told.append(Assumption("projection", taken, "--orthographic says so"))
     rig = _rig(found, width, height)
     depth = np.stack([_decoded(found, k, rig) for k in range(len(sizes))])
     stored_step = found.stored_step
@@ -253,9 +266,33 @@ def _rig(found: Found, width: int, height: int) -> Rig:
             axes=found.axes,
             pose=found.pose,
             pixel_center=found.pixel_center,
+            orthographic=found.orthographic,
         )
     except InputError as error:
         raise FormatError(f"{found.cameras}: {error}") from error
+
+
+def _flattened(found: Found, width: int, height: int, extent: float) -> Found:
+    """Return the source with orthographic cameras, whatever lens it tells of."""
+    matrix = intrinsics_from_extent(width, height, extent=extent)
+    matrix[:2, 2] -= 0.5 - found.pixel_center
+    intrinsics = np.repeat(matrix[None], len(found.poses), axis=0)
+    return replace(found, intrinsics=intrinsics, orthographic=True)
+
+
+def refuse_orthographic(views: ViewSet, format: str) -> None:
+    """Refuse to write orthographic views where there is no way to say so.
+
+    Raises:
+        InputError: some view is orthographic.
+
+    """
+    count = int(views.rig.orthographic.sum())
+    if count:
+        raise InputError(
+            f"views: {count} of {len(views)} are orthographic, which {format} cannot say, expected"
+            " pinholes; a capture (transforms.json) or an npz can"
+        )
 
 
 def _decoded(found: Found, k: int, rig: Rig) -> NDArray[np.float32]:

@@ -34,7 +34,7 @@ from backproject.io.sources.intrinsics import (
     read_intrinsics,
     told_intrinsics,
 )
-from backproject.io.sources.source import Asked, Found, Source
+from backproject.io.sources.source import Asked, Found, Source, refuse_orthographic
 
 MOST_SECONDS = 0.02
 """How far an image and its pose may be apart: the default of TUM's associate.py."""
@@ -87,6 +87,7 @@ def write(views: ViewSet, path: Path) -> None:
         OutputError: the place cannot be written or holds files that are not ours.
 
     """
+    refuse_orthographic(views, "TUM's format")
     from scipy.spatial.transform import Rotation
 
     matrices = views.rig.intrinsics
