@@ -70,6 +70,11 @@ def _scene(told):
     assert volumes == pytest.approx([1, 1, 1], abs=0.01)
 
 
+def _orthographic(told):
+    (error,) = numbers(r"mean error ([\d.e-]+)", told)
+    assert error < 1.1 / 192 / 10  # a tenth of a pixel
+
+
 def _half(told):
     assert numbers(r"overlap by ([\d.]+)%", told)[0] > 98
     assert numbers(r"differs by ([\d.]+) pixels", told)[0] < 0.1
@@ -89,6 +94,7 @@ TOLD = {
     "06_noise.py": _noise,
     "07_orbit.py": _orbit,
     "08_scene.py": _scene,
+    "09_orthographic.py": _orthographic,
     "10_half_the_views.py": _half,
     "11_own_fuser.py": _own_fuser,
 }

@@ -93,8 +93,8 @@ class Camera:
 @dataclass(frozen=True)
 class Rig:
     """N cameras of one image size: `intrinsics` (N, 3, 3) in pixels, `world_from_camera` (N, 4,
-    4); those that are `orthographic` (N,) have focal lengths in pixels a scene unit, see `Camera`.
-    `width` and `height` in pixels.
+    4), `width` and `height` in pixels. Those that are `orthographic` (N,) have focal lengths in
+    pixels a scene unit, see `Camera`.
     """
 
     intrinsics: NDArray[np.float64]
@@ -164,7 +164,7 @@ class Rig:
         return eyes
 
     def subset(self, chosen: NDArray[np.intp]) -> Rig:
-        """Return some of the cameras, by index, in the order given."""
+        """Return some of the cameras, by index (K,), in the order given."""
         return replace(
             self,
             intrinsics=self.intrinsics[chosen],
@@ -222,7 +222,8 @@ class Rig:
     ) -> Rig:
         """Return the paper's 20 cameras, in the paper's order (Soltani et al., CVPR 2017).
 
-        `distance` from the origin in scene units; `size` and `fov_deg` as in `looking_at`.
+        `distance` from the origin in scene units; `size`, `fov_deg` and `extent` as in
+        `looking_at`.
         """
         return cls.looking_at(
             DODECAHEDRON_DIRECTIONS * _positive(distance, "distance"),
@@ -244,7 +245,8 @@ class Rig:
         """Return `count` cameras spread evenly over a sphere (the Fibonacci lattice; González
         2010).
 
-        `distance` from the origin in scene units; `size` and `fov_deg` as in `looking_at`.
+        `distance` from the origin in scene units; `size`, `fov_deg` and `extent` as in
+        `looking_at`.
         """
         steps = np.arange(_count(count)) + 0.5
         height = 1 - 2 * steps / count
@@ -269,7 +271,8 @@ class Rig:
         """Return `count` cameras evenly around the y axis, `elevation_deg` above the horizon, from
         +z towards +x.
 
-        `distance` from the origin in scene units; `size` and `fov_deg` as in `looking_at`.
+        `distance` from the origin in scene units; `size`, `fov_deg` and `extent` as in
+        `looking_at`.
         """
         angle = np.arange(_count(count)) * 2 * np.pi / count
         elevation = np.radians(elevation_deg)
@@ -298,7 +301,8 @@ class Rig:
         """Return cameras of a camera-list file, all `distance` from the origin; see `io.rigs`.
 
         The list's numbers are directions, of any length. With `distance=None` they are positions,
-        in scene units. `size` and `fov_deg` as in `looking_at`.
+        in scene units. `size`, `fov_deg` and `extent` as in
+        `looking_at`.
         """
         from backproject.io.rigs import read_camera_list
 
