@@ -139,6 +139,21 @@ def test_the_user_s_word_wins_over_a_source_s_lens(tmp_path):
     assert_same(read_views(tmp_path / "capture", Asked(orthographic=1.25)), ALL)
 
 
+def test_what_a_source_tells_of_a_lens_that_is_not_taken_is_not_told(tmp_path):
+    SOME.save(tmp_path / "capture")
+    file = tmp_path / "capture/transforms.json"
+    told = json.loads(file.read_text())
+    for part in (told, *told["frames"]):
+        for key in ("fl_x", "fl_y", "camera_model", "backproject"):
+            part.pop(key, None)
+    told["camera_angle_x"] = 0.7
+    file.write_text(json.dumps(told))
+    about = {each.about for each in read_views(file, Asked(orthographic=1.25)).assumptions}
+    assert "projection" in about
+    assert "focal length" not in about
+    assert "focal length" in {each.about for each in read_views(file, Asked()).assumptions}
+
+
 @pytest.mark.parametrize("pixel_center", [0, 0.5])
 def test_the_middle_of_the_image_is_its_middle_wherever_pixels_count_from(pixel_center, tmp_path):
     SOME.save(tmp_path / "capture")

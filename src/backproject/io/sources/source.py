@@ -29,6 +29,8 @@ from backproject.io.mixed import without_mixed
 
 NO_COLOR = ("colour", "none")
 """What is told, with a reason, where there are colour images and they are not taken."""
+_OF_LENSES = ("field of view", "focal length", "principal point", "intrinsics")
+"""What readers tell of a pinhole's lens."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -296,8 +298,12 @@ def _flattened(found: Found, width: int, height: int, extent: float) -> Found:
     """Return the source with orthographic cameras, whatever lens it tells of."""
     matrix = intrinsics_from_extent(width, height, extent=extent)
     matrix[:2, 2] -= 0.5 - found.pixel_center
-    intrinsics = np.repeat(matrix[None], len(found.poses), axis=0)
-    return replace(found, intrinsics=intrinsics, orthographic=True)
+    return replace(
+        found,
+        intrinsics=np.repeat(matrix[None], len(found.poses), axis=0),
+        orthographic=True,
+        assumptions=[each for each in found.assumptions if each.about not in _OF_LENSES],
+    )
 
 
 def refuse_orthographic(views: ViewSet, format: str) -> None:
