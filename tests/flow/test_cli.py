@@ -138,6 +138,24 @@ def test_depth_images_are_orthographic_if_the_user_says_so(here, capsys):
     assert "orthographic, images 2.2 high" in capsys.readouterr().out
 
 
+def test_a_report_replaces_a_report_and_nothing_else(here, capsys):
+    compare = "compare shape.ply shape.ply --samples 100"
+    assert run(compare) == run(compare) == 0
+    page = (here / "report.html").read_text("utf-8")
+    assert "backproject compare shape.ply shape.ply --samples 100" in page
+    (here / "report.html").write_text("mine")
+    capsys.readouterr()
+    assert run(compare) == 1
+    assert "no report that this program wrote" in capsys.readouterr().err
+    assert run(f"{compare} --no-report") == 0
+    assert (here / "report.html").read_text() == "mine"
+    assert run(f"{compare} --report new/other.html") == 0
+    assert run("fuse capture -o m.ply --resolution 16 --report m.html") == 0
+    assert "no truth was given" in (here / "m.html").read_text("utf-8")
+    assert run("fuse capture -o m.ply --report m.txt") == 1
+    assert "expected .html" in capsys.readouterr().err
+
+
 def test_the_round_trip_writes_all_and_again_in_its_place(here, capsys):
     # another place and other units: all that is written lies on the mesh
     octahedron((100, -50, 7)).save("far.ply")

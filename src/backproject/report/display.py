@@ -23,9 +23,9 @@ TRIANGLES = 120_000
 """The most triangles of a mesh that a page draws: 2 to 5 MB of the file, by how many creases there
 are; two such meshes side by side turn without waiting.
 """
-CLUSTERED = 8 * TRIANGLES
+CLUSTERED = 4 * TRIANGLES
 """Beyond so many, vertices that fall together on a fine grid are merged before any decimation."""
-CELLS = 600
+CELLS = 300
 """Cells of that grid along the mesh's longest side."""
 POINTS = 40_000
 """The most points of a cloud that a page draws."""
