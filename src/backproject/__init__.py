@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from backproject.metrics.scores import Scores as Scores
     from backproject.pipeline import roundtrip as roundtrip
     from backproject.rendering.render import render as render
+    from backproject.report.write import write_report as write_report
     from backproject.simplification.simplify import simplify as simplify
 
 _HOME = {
@@ -62,6 +63,7 @@ _HOME = {
     "render": "rendering.render",
     "roundtrip": "pipeline",
     "simplify": "simplification.simplify",
+    "write_report": "report.write",
 }
 
 __all__ = sorted(_HOME)

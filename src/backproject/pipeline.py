@@ -8,9 +8,7 @@ Each stage is a function of values; none calls another, and no reconstruction se
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from backproject.cloud.unproject import backproject
@@ -21,7 +19,7 @@ from backproject.geometry.rig import Rig
 from backproject.geometry.views import ViewSet
 from backproject.metrics.compare import Measured, measure
 from backproject.metrics.scores import Scores
-from backproject.progress import Progress, silent
+from backproject.progress import Progress, silent, timed
 from backproject.rendering.render import render
 
 Renderer = Callable[..., ViewSet]
@@ -77,20 +75,13 @@ def roundtrip(
     `rig` stands around the origin and is scaled to the shape; by default the paper's dodecahedron.
     """
     seconds: dict[str, float] = {}
-    with _timed("render", seconds):
+    with timed("render", seconds):
         rig = rig or Rig.dodecahedron()
         views = observe(mesh, rig, threads=threads, progress=progress)
-    with _timed("cloud", seconds):
+    with timed("cloud", seconds):
         cloud = backproject(views, threads=threads)
-    with _timed("fuse", seconds):
+    with timed("fuse", seconds):
         reconstruction = fuse(views, resolution=resolution, threads=threads, progress=progress)
-    with _timed("compare", seconds):
+    with timed("compare", seconds):
         measured = measure(reconstruction, mesh, views=views, threads=threads, progress=progress)
     return RoundTrip(mesh, views, cloud, reconstruction, measured, seconds)
-
-
-@contextmanager
-def _timed(stage: str, seconds: dict[str, float]) -> Iterator[None]:
-    begin = time.perf_counter()
-    yield
-    seconds[stage] = time.perf_counter() - begin

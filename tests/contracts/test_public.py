@@ -13,7 +13,7 @@ PUBLIC = [
     "BackprojectError", "Camera", "ContradictionWarning", "FileMissingError", "FormatError",
     "InputError", "Mesh", "NormalizedMesh", "OutputError", "PointCloud", "ReconstructionError",
     "Rig", "Scores", "Similarity", "ViewSet", "backproject", "check", "compare", "fuse",
-    "normalize", "render", "roundtrip", "simplify",
+    "normalize", "render", "roundtrip", "simplify", "write_report",
 ]  # fmt: skip
 SOURCE = Path(bp.__file__).parent
 
@@ -48,7 +48,7 @@ def test_an_unknown_name_is_an_attribute_error():
 
 
 def test_importing_costs_no_heavy_library():
-    heavy = "numba matplotlib trimesh igl scipy PIL OpenEXR imageio tyro rich"
+    heavy = "numba matplotlib trimesh igl scipy PIL OpenEXR imageio plotly tyro rich"
     loaded = fresh(
         "import sys, backproject\n"
         f"print(*(name for name in {heavy!r}.split() if name in sys.modules))"

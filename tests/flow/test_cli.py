@@ -95,12 +95,30 @@ def test_render_cloud_fuse_and_compare_follow_each_other(here, capsys):
     assert scores["chamfer"] < footprint / 2
     lines = out.splitlines()
     wrote = [line.split()[1].rstrip(":") for line in lines if line.startswith("wrote ")]
-    assert wrote == ["cap", "cloud.ply", "confirmed.ply", "new/mesh.obj", "s.json"]
+    assert wrote == ["cap", "cloud.ply", "confirmed.ply", "new/mesh.obj", "s.json", "report.html"]
     assert "that other views contradict left out" in out
     for name, value, _ in bp.compare(
         bp.Mesh.load("new/mesh.obj"), octahedron(), views=views, samples=5000
     ).table():
         assert any(line.split(name)[-1].split()[:1] == value.split()[:1] for line in lines), name
+
+
+def test_a_report_replaces_a_report_and_nothing_else(here, capsys):
+    compare = "compare shape.ply shape.ply --samples 100"
+    assert run(compare) == run(compare) == 0
+    page = (here / "report.html").read_text("utf-8")
+    assert "backproject compare shape.ply shape.ply --samples 100" in page
+    (here / "report.html").write_text("mine")
+    capsys.readouterr()
+    assert run(compare) == 1
+    assert "no report that this program wrote" in capsys.readouterr().err
+    assert run(f"{compare} --no-report") == 0
+    assert (here / "report.html").read_text() == "mine"
+    assert run(f"{compare} --report new/other.html") == 0
+    assert run("fuse capture -o m.ply --resolution 16 --report m.html") == 0
+    assert "no truth was given" in (here / "m.html").read_text("utf-8")
+    assert run("fuse capture -o m.ply --report m.txt") == 1
+    assert "expected .html" in capsys.readouterr().err
 
 
 def test_the_round_trip_writes_all_and_again_in_its_place(here, capsys):
@@ -110,6 +128,7 @@ def test_the_round_trip_writes_all_and_again_in_its_place(here, capsys):
     assert run(command) == 0
     assert {path.name for path in (here / "out").iterdir()} == {
         "capture", "cloud.ply", "mesh.ply", "scores.json", "depth.png", "shapes.png", "error.png",
+        "report.html",
     }  # fmt: skip
     mesh = bp.Mesh.load("out/mesh.ply")
     np.testing.assert_allclose(mesh.vertices.mean(axis=0), (100, -50, 7), atol=0.1)
@@ -118,7 +137,7 @@ def test_the_round_trip_writes_all_and_again_in_its_place(here, capsys):
     assert set(scores["seconds"]) == {"render", "cloud", "fuse", "compare"}
     out, err = capsys.readouterr()
     assert err == ""
-    assert "wrote out: look at out/shapes.png" in out
+    assert "wrote out: look at out/report.html" in out
     assert run(command + " --quiet") == 0
     assert capsys.readouterr() == ("", "")
     (here / "out" / "notes.txt").write_text("mine")

@@ -115,6 +115,6 @@ def test_the_default_rig_is_the_papers(mesh, monkeypatch):
     seen = []
     monkeypatch.setattr(pipeline, "backproject", lambda views, **_: seen.append(views))
     monkeypatch.setattr(pipeline, "fuse", lambda *_, **__: None)
-    monkeypatch.setattr(pipeline, "compare", lambda *_, **__: None)
+    monkeypatch.setattr(pipeline, "measure", lambda *_, **__: None)
     pipeline.roundtrip(mesh)
     assert seen[0].depth.shape == (20, 224, 224)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -12,6 +13,7 @@ import numpy as np
 from backproject.errors import FormatError, InputError, OutputError
 from backproject.geometry.rig import Rig, RigSettings
 from backproject.io.atomic import atomic_file, atomic_folder
+from backproject.report.viewer import check_rerun
 
 RENDER_BYTES = 10
 """Memory for a pixel of a depth map while it is rendered: the map, and its scaled copy."""
@@ -121,6 +123,22 @@ def _undone(path: Path) -> Iterator[None]:
         for parent in made:
             with suppress(OSError):
                 parent.rmdir()
+
+
+def check_viewer(cause: str, *, on_screen: bool = True) -> None:
+    """Refuse what needs a viewer where there is none, or no screen to open it on.
+
+    Raises:
+        BackprojectError: there is none.
+
+    """
+    check_rerun(cause)
+    told = {"DISPLAY", "WAYLAND_DISPLAY"} & os.environ.keys()
+    if on_screen and sys.platform == "linux" and not told:
+        raise OutputError(
+            f"{cause}: no screen (neither DISPLAY nor WAYLAND_DISPLAY is set), expected one for the"
+            " viewer; `backproject view CAPTURE --save FILE.rrd` needs none"
+        )
 
 
 def build_rig(cameras: RigSettings, *, pixel_bytes: int) -> Rig:

@@ -6,6 +6,7 @@ tyro makes the command line from these records; their docstrings are its help.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
@@ -33,9 +34,11 @@ from backproject.cli.checks import (
     check_folder_place,
     check_memory,
     check_resolution,
+    check_viewer,
     doubt_about,
 )
 from backproject.cli.console import Reporter
+from backproject.cli.reports import check_report_place, making_of
 from backproject.cloud.consistency import MASK_THRESHOLD, consistent_points
 from backproject.cloud.unproject import backproject
 from backproject.errors import FileMissingError, FormatError, InputError, ReconstructionError
@@ -47,11 +50,13 @@ from backproject.io.captures import CAMERAS_FILE, is_own_capture
 from backproject.io.checked import load_mesh, load_views
 from backproject.io.meshes import writable_format
 from backproject.io.sources.source import Asked
-from backproject.metrics.compare import compare
+from backproject.metrics.compare import measure
 from backproject.metrics.visibility import inferred_fraction
 from backproject.pipeline import observe, roundtrip
-from backproject.progress import Progress
-from backproject.report.folder import is_roundtrip, write_roundtrip, write_scores
+from backproject.progress import Progress, timed
+from backproject.report.folder import REPORT, is_roundtrip, write_roundtrip, write_scores
+from backproject.report.viewer import Viewer
+from backproject.report.write import write_report
 from backproject.simplification.simplify import simplify
 
 Out = Annotated[Path, arg(aliases=["-o"], metavar="OUT")]
@@ -94,7 +99,8 @@ class RoundTrip(Common):
     """Render a mesh, fuse its depth maps, and score what came back.
 
     Writes OUT/capture, OUT/cloud.ply, OUT/mesh.ply (both in the mesh's own coordinates),
-    OUT/scores.json (in diameters of the mesh) and pictures: OUT/depth.png, shapes.png, error.png.
+    OUT/scores.json (in diameters of the mesh), OUT/report.html, all of it as one page that opens
+    offline, and pictures: OUT/depth.png, shapes.png, error.png.
     """
 
     mesh: MeshIn
@@ -123,11 +129,16 @@ class RoundTrip(Common):
                 mesh, rig, resolution=self.resolution, threads=self.threads, progress=progress
             )
             write_roundtrip(
-                result, self.out, name=self.mesh.stem, threads=self.threads, progress=progress
+                result,
+                self.out,
+                name=self.mesh.stem,
+                making=making_of(self, report, result.seconds),
+                threads=self.threads,
+                progress=progress,
             )
         report.table(f"{self.mesh.name}, there and back", result.scores.table())
         times = ", ".join(f"{stage} {spent:.2f} s" for stage, spent in result.seconds.items())
-        report.say(f"{times}\nwrote {self.out}: look at {self.out / 'shapes.png'}")
+        report.say(f"{times}\nwrote {self.out}: look at {self.out / REPORT}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -289,6 +300,10 @@ class Fuse(Common):
     """Standard deviation of depth, in the capture's units; by default estimated from the views."""
     simplify: Annotated[float | None, arg(metavar="TOLERANCE")] = None
     """Leave triangles out, and stay within this distance, in the capture's units."""
+    report: Annotated[Path | None, arg(metavar="FILE.html")] = None
+    """Write a page about the mesh there, too, that opens offline: in 3D, and view by view."""
+    view: bool = False
+    """Show the views in rerun's viewer, one by one, and then the mesh; needs the extra view."""
     reading: OmitArgPrefixes[Asked] = field(default_factory=Asked)
 
     def check(self) -> None:
@@ -299,11 +314,45 @@ class Fuse(Common):
             check_tolerance("--simplify", self.simplify)
         writable_format(self.out)
         check_file_place(self.out)
+        if self.report:
+            check_report_place(self.report)
+        if self.view:
+            check_viewer("--view")
 
     def work(self, report: Reporter) -> None:
         """Fuse and write the mesh."""
-        with report.working(f"reading {self.capture}") as progress:
+        watching = Viewer(self.capture.name) if self.view else nullcontext()
+        with report.working(f"reading {self.capture}") as progress, watching as viewer:
+            views, mesh, seconds = self._fused(progress, viewer)
+            progress(f"writing {self.out}", 1.0)
+            mesh.save(self.out)
+            if self.report:
+                write_report(
+                    self.report,
+                    mesh,
+                    views=views,
+                    title=self.out.stem,
+                    making=making_of(self, report, seconds),
+                    threads=self.threads,
+                    progress=progress,
+                )
+        report.say(
+            f"wrote {self.out}: {len(mesh.vertices):,} vertices, {len(mesh.faces):,} triangles"
+            + said_of_support(mesh)
+        )
+        if self.report:
+            report.say(f"wrote {self.report}")
+
+    def _fused(
+        self, progress: Progress, viewer: Viewer | None
+    ) -> tuple[ViewSet, Mesh, dict[str, float]]:
+        """Return the views, the mesh, and the seconds that each stage took; show them too."""
+        seconds: dict[str, float] = {}
+        with timed("read", seconds):
             views = load_views(self.capture, self.reading)
+        if viewer:
+            viewer.add_views(views, threads=self.threads)
+        with timed("fuse", seconds):
             mesh = fuse(
                 views,
                 resolution=self.resolution,
@@ -312,16 +361,14 @@ class Fuse(Common):
                 threads=self.threads,
                 progress=progress,
             )
-            if self.simplify is not None:
+        if self.simplify is not None:
+            with timed("simplify", seconds):
                 mesh = simplify(
                     mesh, tolerance=self.simplify, threads=self.threads, progress=progress
                 )
-            progress(f"writing {self.out}", 1.0)
-            mesh.save(self.out)
-        report.say(
-            f"wrote {self.out}: {len(mesh.vertices):,} vertices, {len(mesh.faces):,} triangles"
-            + said_of_support(mesh)
-        )
+        if viewer:
+            viewer.add_mesh(mesh, self.out.stem)
+        return views, mesh, seconds
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -359,7 +406,10 @@ class Simplify(Common):
 
 @dataclass(frozen=True, kw_only=True)
 class Compare(Common):
-    """Score a reconstruction against the truth, both in the same coordinates."""
+    """Score a reconstruction against the truth, both in the same coordinates.
+
+    Writes report.html, a page of the two in 3D and in numbers that opens offline.
+    """
 
     reconstruction: Annotated[Positional[Path], arg(metavar="RECON")]
     """The mesh to be scored."""
@@ -369,6 +419,10 @@ class Compare(Common):
     """Ask only for the part of the truth that this capture's cameras see."""
     json: Annotated[Path | None, arg(metavar="FILE.json")] = None
     """Write the scores there, too."""
+    report: Annotated[Path, arg(metavar="FILE.html")] = Path("report.html")
+    """Where to write the report; an earlier one is replaced, other files are not."""
+    no_report: bool = False
+    """Write no report."""
     samples: int = 100_000
     """Points spread over each surface."""
     seed: int = 0
@@ -386,24 +440,45 @@ class Compare(Common):
                 raise FormatError(f"{self.json}: suffix `{self.json.suffix}`, expected .json")
             cameras = (self.capture / CAMERAS_FILE, self.capture) if self.capture else ()
             check_file_place(self.json, keep=cameras)
+        if not self.no_report:
+            check_report_place(self.report)
 
     def work(self, report: Reporter) -> None:
-        """Compare, print the scores and write them if asked."""
+        """Compare, print the scores and write what is asked for."""
+        seconds: dict[str, float] = {}
+        title = f"{self.reconstruction.name} against {self.truth.name}"
         with report.working(f"reading {self.reconstruction}") as progress:
-            scores = compare(
-                load_mesh(self.reconstruction),
-                load_mesh(self.truth),
-                views=load_views(self.capture, self.reading) if self.capture else None,
-                samples=self.samples,
-                seed=self.seed,
-                threads=self.threads,
-                progress=progress,
-            )
+            with timed("read", seconds):
+                mesh, truth = load_mesh(self.reconstruction), load_mesh(self.truth)
+                views = load_views(self.capture, self.reading) if self.capture else None
+            with timed("compare", seconds):
+                measured = measure(
+                    mesh,
+                    truth,
+                    views=views,
+                    samples=self.samples,
+                    seed=self.seed,
+                    threads=self.threads,
+                    progress=progress,
+                )
             if self.json:
-                write_scores(scores, self.json)
-        report.table(f"{self.reconstruction.name} against {self.truth.name}", scores.table())
-        if self.json:
-            report.say(f"wrote {self.json}")
+                write_scores(measured.scores, self.json)
+            if not self.no_report:
+                write_report(
+                    self.report,
+                    mesh,
+                    truth=truth,
+                    views=views,
+                    title=title,
+                    measured=measured,
+                    making=making_of(self, report, seconds),
+                    threads=self.threads,
+                    progress=progress,
+                )
+        report.table(title, measured.scores.table())
+        for wanted, path in ((self.json, self.json), (not self.no_report, self.report)):
+            if wanted:
+                report.say(f"wrote {path}")
 
 
 def check_tolerance(name: str, tolerance: float) -> None:

@@ -13,10 +13,13 @@ from backproject import progress
 
 
 class Reporter:
-    """Bars for long work, lines and tables for results; silent with `quiet`, but for errors."""
+    """Bars for long work, lines and tables for results; silent with `quiet`, but for errors.
 
-    def __init__(self, *, quiet: bool) -> None:
-        self.quiet = quiet
+    `command` is the line that was given, for the record.
+    """
+
+    def __init__(self, *, quiet: bool, command: str = "") -> None:
+        self.quiet, self.command = quiet, command
 
     def say(self, line: str) -> None:
         """Print a line of the result."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import signal
 import sys
 import threading
@@ -28,6 +29,7 @@ from backproject.cli.commands import (
 )
 from backproject.cli.console import Reporter, fail
 from backproject.cli.sources import Convert, Formats, Info
+from backproject.cli.view import View
 from backproject.errors import BackprojectError, ContradictionWarning
 
 DESCRIPTION = "Depth maps of an object, seen from known cameras, go back to the object."
@@ -45,6 +47,7 @@ Command = (
     | Annotated[Simplify, tyro.conf.subcommand("simplify")]
     | Annotated[Compare, tyro.conf.subcommand("compare")]
     | Annotated[Batch, tyro.conf.subcommand("batch")]
+    | Annotated[View, tyro.conf.subcommand("view")]
 )
 
 
@@ -63,7 +66,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             config=(tyro.conf.FlagCreatePairsOff,),
         )
         command.check()
-        report = Reporter(quiet=command.quiet)
+        given = sys.argv[1:] if arguments is None else arguments
+        report = Reporter(quiet=command.quiet, command=shlex.join(["backproject", *given]))
         with _told_of_contradictions(report):
             command.work(report)
         sys.stdout.flush()

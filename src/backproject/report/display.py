@@ -20,8 +20,8 @@ from backproject.report.images import smaller
 from backproject.simplification.decimate import Surface, decimated
 
 TRIANGLES = 120_000
-"""The most triangles of a mesh that a page draws: its vertices then count in 16 bits, and two such
-meshes side by side still turn at once on a laptop without a graphics card of its own.
+"""The most triangles of a mesh that a page draws: 2 to 5 MB of the file, by how many creases there
+are; two such meshes side by side turn without waiting.
 """
 CLUSTERED = 8 * TRIANGLES
 """Beyond so many, vertices that fall together on a fine grid are merged before any decimation."""
@@ -40,7 +40,7 @@ FRONT = np.array([0.55, -0.85, 0.45])
 """From where the 3D views look at first; the same as the first picture of `report.pictures`."""
 FARTHEST = 2.2
 """Cameras that stand farther from the object's centre, in diameters, are drawn there."""
-FRUSTUM = 0.34
+FRUSTUM = 0.28
 """The height of a camera's image where it is drawn, in diameters."""
 Floats = NDArray[np.float64]
 
@@ -89,12 +89,12 @@ class DrawnMesh:
         """Return a mesh in at most about `most` triangles, lit."""
         staged = mesh.transformed(stage.stage_from_world)
         fewer = _fewer(staged, most)
-        vertices, faces, normals = _split_at_creases(fewer)
+        corner, faces, normals = split_at_creases(fewer)
         return cls(
-            vertices.astype(np.float32),
+            fewer.vertices[corner].astype(np.float32),
             faces,
             _light(normals).astype(np.float32),
-            _nearest(staged, vertices),
+            _nearest(staged, fewer.vertices)[corner],
             len(mesh.faces),
         )
 
@@ -170,8 +170,11 @@ def _clustered(mesh: Mesh) -> Mesh:
     return Mesh(means / count[:, None], faces[whole])
 
 
-def _split_at_creases(surface: Surface) -> tuple[Floats, NDArray[np.int32], Floats]:
-    """Return vertices, faces and normals (V, 3), with a vertex of its own for every hard corner.
+def split_at_creases(
+    surface: Surface,
+) -> tuple[NDArray[np.int64], NDArray[np.int32], Floats]:
+    """Return which vertex each corner to draw is of, (V,), the faces over them and their normals
+    (V, 3): smooth where the surface is, and flat at creases, with a corner for every face there.
 
     The mean around a vertex weighs each face by its angle there.
     """
@@ -186,10 +189,10 @@ def _split_at_creases(surface: Surface) -> tuple[Floats, NDArray[np.int32], Floa
     hard = np.einsum("fck,fk->fc", around[mesh.faces], flat) < CREASE
     faces = mesh.faces.copy()
     faces[hard] = len(mesh.vertices) + np.arange(hard.sum())
-    vertices = np.concatenate([mesh.vertices, mesh.vertices[mesh.faces[hard]]])
+    source = np.concatenate([np.arange(len(mesh.vertices)), mesh.faces[hard]])
     normals = np.concatenate([around, np.broadcast_to(flat[:, None], (*hard.shape, 3))[hard]])
     used, corners = np.unique(faces, return_inverse=True)
-    return vertices[used], corners.reshape(-1, 3).astype(np.int32), normals[used]
+    return source[used], corners.reshape(-1, 3).astype(np.int32), normals[used]
 
 
 def _corner_angles(mesh: Mesh) -> Floats:

@@ -10,17 +10,30 @@ from backproject.io.captures import is_own_capture, write_capture
 from backproject.metrics.scores import Scores
 from backproject.pipeline import RoundTrip
 from backproject.progress import Progress, silent
+from backproject.report.making import Making
+from backproject.report.write import write_report
 
 CAPTURE = "capture"
-FILES = ("cloud.ply", "mesh.ply", "scores.json", "depth.png", "shapes.png", "error.png")
+REPORT = "report.html"
+FILES = (
+    *("cloud.ply", "mesh.ply", "scores.json"),
+    *("depth.png", "shapes.png", "error.png", REPORT),
+)
 
 
 def write_roundtrip(
-    result: RoundTrip, folder: Path, *, name: str, threads: int = 0, progress: Progress = silent
+    result: RoundTrip,
+    folder: Path,
+    *,
+    name: str,
+    making: Making | None = None,
+    threads: int = 0,
+    progress: Progress = silent,
 ) -> None:
-    """Write capture, cloud, mesh, scores and pictures of a round trip to a folder, all or nothing.
+    """Write capture, cloud, mesh, scores, report and pictures of a round trip to a folder, all or
+    nothing.
 
-    An earlier round trip there is replaced; other files are not.
+    An earlier round trip there is replaced; other files are not. `making` is told in the report.
 
     Raises:
         OutputError: the folder holds something else, or cannot be written.
@@ -44,7 +57,18 @@ def write_roundtrip(
         error_map(
             result.reconstruction, result.truth, beside / "error.png", title=name, threads=threads
         )
-        progress("drawing", 1.0)
+        write_report(
+            beside / REPORT,
+            result.reconstruction,
+            truth=result.truth,
+            views=result.views,
+            title=name,
+            cloud=result.cloud,
+            measured=result.measured,
+            making=making or Making(seconds=result.seconds),
+            threads=threads,
+            progress=progress,
+        )
 
 
 def write_scores(scores: Scores, path: Path, *, seconds: dict[str, float] | None = None) -> None:

@@ -88,7 +88,7 @@ def _left_out(result: Result, drawn: Mapping[str, DrawnMesh]) -> Iterator[str]:
         if len(each.faces) < each.given
     ]
     if fewer:
-        yield f"To turn at once, this draws {' and '.join(fewer)}; nothing is measured on them."
+        yield f"To turn smoothly, this draws {' and '.join(fewer)}; nothing is measured on them."
     if result.cloud is not None and len(result.cloud) > POINTS:
         yield f"Of the {len(result.cloud):,} points it draws {POINTS:,}, coloured by view."
     if result.mesh.support is None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from backproject.report.markup import Content, Markup, element
-from backproject.report.page import section, table
+from backproject.report.page import section, table, titled
 from backproject.report.result import Result
-from backproject.report.scoring import HEAD, score_rows, self_test_rows
+from backproject.report.scoring import HEAD, Row, score_rows, self_test_rows
 
 ABOUT = (
     "Distances are in diameters: of the truth's bounding sphere or, without a truth, of the"
@@ -20,17 +20,27 @@ def section_in_numbers(result: Result) -> Markup:
     """Return the section: every score with its unit and meaning."""
     content: list[Content] = []
     if result.measured:
-        content += [table(score_rows(result.measured.scores), head=HEAD), _curves()]
+        content += [_defined(score_rows(result.measured.scores)), _curves()]
     if result.test:
-        content += [element("h3", "Self-test"), table(self_test_rows(result.test), head=HEAD)]
+        content.append(titled("Self-test", _defined(self_test_rows(result.test))))
     if unknown := [element("li", each) for each in _unknown(result)]:
-        content += [element("h3", "What cannot be told"), element("ul", *unknown)]
+        content.append(titled("What cannot be told", element("ul", *unknown)))
     return section("Scores", *content, id_="scores", about=ABOUT)
+
+
+def _defined(rows: list[Row]) -> Markup:
+    return table(rows, head=HEAD, class_="defined")
 
 
 def _curves() -> Markup:
     """Return the places that `scene.js` draws the curves in."""
-    charts = [element("div", id_=name, class_="chart") for name in ("histogram", "cumulative")]
+    charts = [
+        titled(title, element("div", id_=name, class_="chart"))
+        for name, title in (
+            ("histogram", "Share of the samples by distance"),
+            ("cumulative", "Share of the samples within a distance"),
+        )
+    ]
     return element("div", *charts, class_="charts")
 
 

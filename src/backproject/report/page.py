@@ -81,8 +81,14 @@ def titled(title: str, *content: Content) -> Markup:
     return element("div", element("h3", title), *content)
 
 
-def table(rows: Iterable[Sequence[Content]], *, head: Sequence[Content] = ()) -> Markup:
-    """Return a table; the first cell of every row names it."""
+def table(
+    rows: Iterable[Sequence[Content]], *, head: Sequence[Content] = (), class_: str | None = None
+) -> Markup:
+    """Return a table; the first cell of every row names it.
+
+    Of class "defined" its columns are name, value, unit, definition, best, and narrow screens show
+    the definition below.
+    """
     top = [element("thead", element("tr", *(element("th", cell) for cell in head)))] if head else []
     body = [
         element(
@@ -92,7 +98,9 @@ def table(rows: Iterable[Sequence[Content]], *, head: Sequence[Content] = ()) ->
         )
         for first, *rest in rows
     ]
-    return element("div", element("table", *top, element("tbody", *body)), class_="wide")
+    return element(
+        "div", element("table", *top, element("tbody", *body), class_=class_), class_="wide"
+    )
 
 
 def tiles(told: Iterable[tuple[str, str, str]]) -> Markup:

@@ -118,6 +118,12 @@
 
   const point = ([x, y, z]) => ({ x, y, z });
 
+  // Without any trace in 3D the library would take the 3D view away.
+  const ANCHOR = {
+    type: "scatter3d", mode: "markers", x: [0], y: [0], z: [0],
+    marker: { size: 1, opacity: 0 }, hoverinfo: "skip",
+  };
+
   const showScene = (data) => {
     const traces = tracesOf(data);
     const plots = [0, 1].map((side) => byId(`plot-${side}`));
@@ -147,6 +153,7 @@
     const drawn = (side) => {
       const wanted = chosen(side);
       return [
+        ANCHOR,
         ...traces.surface[wanted.surface](),
         ...(wanted.points && data.cloud ? traces.points() : []),
         ...(wanted.cameras && data.cameras ? traces.cameras() : []),
@@ -155,15 +162,15 @@
     const draw = (side) =>
       Plotly.react(plots[side], drawn(side), layout(), { displayModeBar: false, responsive: true });
 
-    // Both eyes move together. Telling the other one makes it tell back: that is not listened to.
-    let following = null;
+    // Both eyes move together. A view that is told to turn says so: that is not listened to.
+    const told = [new Set(), new Set()];
     const turn = (side, to) => {
-      following = side;
-      return Plotly.relayout(plots[side], { "scene.camera": to }).then(() => { following = null; });
+      told[side].add(JSON.stringify(to));
+      return Plotly.relayout(plots[side], { "scene.camera": to });
     };
     const follow = (side) => (event) => {
       const moved = event["scene.camera"];
-      if (!moved || following === side) return;
+      if (!moved || told[side].delete(JSON.stringify(moved))) return;
       camera = moved;
       if (byId("linked").checked) turn(1 - side, moved);
     };
@@ -223,7 +230,7 @@
         title: { text: "distance, in diameters" },
       },
       font: { family: "inherit", color: INK, size: 12 },
-      margin: { l: 56, r: 12, t: 64, b: 48 },
+      margin: { l: 44, r: 8, t: 40, b: 44 },
       legend: { orientation: "h", y: 1.02, yanchor: "bottom", x: 0, font: { color: QUIET } },
       shapes: data.tau.map((tau) => ({
         type: "line", x0: tau, x1: tau, yref: "paper", y0: 0, y1: 1,
@@ -231,19 +238,18 @@
       })),
       hovermode: "x", dragmode: false,
     };
-    const title = (text) => ({ text, x: 0, xref: "paper", font: { size: 14, color: INK } });
-    const percent = (text) => ({ title: { text }, tickformat: ".0%", gridcolor: "#eceef1", rangemode: "tozero" });
+    const percent = () => ({ tickformat: ".0%", gridcolor: "#eceef1", rangemode: "tozero" });
     const shown = { displayModeBar: false, responsive: true };
     Plotly.newPlot("histogram", data.sides.map((side) => ({
-      type: "bar", x: data.middle, y: side.share, name: side.name,
-      marker: { color: side.color, opacity: 0.65, line: { width: 0 } },
+      type: "scatter", mode: "lines", x: data.middle, y: side.share, name: side.name,
+      line: { color: side.color, width: 1.5, shape: "hvh" }, fill: "tozeroy",
       hovertemplate: "%{x:.1e}: %{y:.2%}<extra></extra>",
-    })), { ...axes, title: title("Distances"), barmode: "overlay", bargap: 0, yaxis: percent("share of the samples") }, shown);
+    })), { ...axes, yaxis: percent() }, shown);
     Plotly.newPlot("cumulative", data.sides.map((side) => ({
       type: "scatter", mode: "lines", x: data.edge, y: side.within, name: side.name,
       line: { color: side.color, width: 2 },
       hovertemplate: "%{y:.2%} within %{x:.1e}<extra></extra>",
-    })), { ...axes, title: title("Share within a distance"), yaxis: { ...percent(""), range: [0, 1.01] } }, shown);
+    })), { ...axes, yaxis: { ...percent(), range: [0, 1.01] } }, shown);
   };
 
   const canDraw = () => {
@@ -254,9 +260,9 @@
   const curves = read("curve-data");
   if (curves) showCurves(curves);
   if (canDraw()) {
+    document.body.classList.add("turns");
     showScene(read("scene-data"));
   } else {
-    document.body.classList.add("still");
     byId("no-webgl").textContent =
       "This browser cannot draw in 3D (WebGL is off): here are pictures instead.";
   }

@@ -58,14 +58,12 @@ class Scene:
     @property
     def first(self) -> list[dict[str, Any]]:
         """What the left and the right view show before anybody chooses."""
-        alone = {
-            "surface": "none" if self.result.views else "mesh",
-            "points": True,
-            "cameras": True,
-        }
-        beside = {"surface": "truth", "points": False, "cameras": False}
         left = {"surface": "mesh", "points": False, "cameras": False}
-        return [left, beside if self.result.truth else alone]
+        if self.result.truth:
+            return [left, left | {"surface": "truth"}]
+        if self.result.mesh.support is not None:
+            return [left, left | {"surface": "seen"}]
+        return [left, left | {"surface": "none", "points": True}]
 
     def controls(self, side: int) -> Markup:
         """Return the choices beside one of the two views."""
