@@ -156,7 +156,7 @@ class Viewer:
         )
 
     def _outline(self, camera: Camera) -> Any:
-        """Return an image's outline where its camera stands: rerun knows no orthographic cameras."""
+        """Return an image's outline where its camera stands: rerun has no such cameras."""
         ends = np.array([(0, 0), (camera.width, camera.height)])
         (left, top), (right, bottom) = (ends - camera.intrinsics[:2, 2]) / np.diag(
             camera.intrinsics
