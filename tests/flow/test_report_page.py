@@ -96,6 +96,12 @@ class Shown:
             return np.asarray(image.convert("RGB")) / 255
 
     def drag(self, side, by):
+        """Turn a view with the mouse, and wait until the page was told of the end of it."""
+        self.page.evaluate(
+            "(side) => { window.ended = false; document.getElementById(`plot-${side}`)"
+            ".once('plotly_relayout', () => { window.ended = true; }); }",
+            side,
+        )
         place = self.page.locator(f"#plot-{side}").bounding_box()
         x, y = place["x"] + place["width"] / 2, place["y"] + place["height"] / 2
         mouse = self.page.mouse
@@ -104,6 +110,8 @@ class Shown:
         for step in range(1, 6):
             mouse.move(x + by * step / 5, y)
         mouse.up()
+        self.page.wait_for_function("window.ended")
+        self.page.wait_for_timeout(300)
 
 
 @pytest.fixture

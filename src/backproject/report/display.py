@@ -41,7 +41,9 @@ FRONT = np.array([0.55, -0.85, 0.45])
 FARTHEST = 2.2
 """Cameras that stand farther from the object's centre, in diameters, are drawn there."""
 FRUSTUM = 0.28
-"""The height of a camera's image where it is drawn, in diameters."""
+"""The height of a camera's image where it is drawn, in diameters; less of more than `ROOM`."""
+ROOM = 24
+"""Cameras beyond so many are drawn smaller, and cover as much together."""
 Floats = NDArray[np.float64]
 
 
@@ -118,7 +120,8 @@ class DrawnCameras:
     def of(cls, views: ViewSet, stage: Stage, near: float, far: float) -> DrawnCameras:
         """Return the cameras of the views; the scale of depth runs from `near` to `far`."""
         side = int(np.clip(np.sqrt(THUMBNAILS / 2 / len(views)), 8, 40))
-        frusta = [_frustum(camera, stage) for camera in views.rig]
+        high = FRUSTUM * min(1, np.sqrt(ROOM / len(views))) * stage.diameter
+        frusta = [_frustum(camera, stage, high) for camera in views.rig]
         grids = [
             _thumbnail(depth, camera, reach, move, side)
             for depth, camera, (reach, move, _) in zip(views.depth, views.rig, frusta, strict=True)
@@ -222,8 +225,8 @@ def _nearest(mesh: Mesh, points: Floats) -> NDArray[np.int64]:
     return np.asarray(used[nearest], np.int64)
 
 
-def _frustum(camera: Camera, stage: Stage) -> tuple[float, Floats, Floats]:
-    """Return at which depth a camera's image is drawn, how far the camera is moved for that, (3,)
+def _frustum(camera: Camera, stage: Stage, high: float) -> tuple[float, Floats, Floats]:
+    """Return at which depth a camera's image is `high`, how far the camera is moved for that, (3,)
     in the world, and its outline on the stage, (L, 3), broken by nan.
     """
     center = stage.stage_from_world.inverse().translation
@@ -231,10 +234,10 @@ def _frustum(camera: Camera, stage: Stage) -> tuple[float, Floats, Floats]:
     distance = float(np.linalg.norm(away))
     nearer = min(1.0, FARTHEST * stage.diameter / distance) if distance else 1.0
     move = (nearer - 1) * away
-    high = FRUSTUM * stage.diameter
-    if not camera.orthographic:  # there an image is as high at any depth
-        high *= camera.intrinsics[1, 1] / camera.height
-    reach = min(high, 0.35 * nearer * distance) if distance else high
+    # of an orthographic camera, whose image is as high at any depth, that deep
+    reach = high if camera.orthographic else high * camera.intrinsics[1, 1] / camera.height
+    if distance:
+        reach = min(reach, 0.35 * nearer * distance)
     width, height = camera.width, camera.height
     pixels = np.array([(0, 0), (width, 0), (width, height), (0, height)])
     start = camera.unproject(pixels, np.zeros(4)) + move
