@@ -378,10 +378,10 @@ def rotation_of(vector: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def _without_steps(views: ViewSet, step: float) -> NDArray[np.float32]:
     """Return depth held in steps moved onto the surfaces that run through them."""
-    count = len(views)
+    count, rig = len(views), views.rig
     smoothed = np.empty_like(views.depth)
     parallel.run(
-        smooth_rows, count * views.rig.height, views.depth, views.rig.intrinsics,
+        smooth_rows, count * rig.height, views.depth, rig.intrinsics, rig.orthographic,
         np.full(count, step / np.sqrt(12)), np.full(count, SMOOTHED), smoothed,
     )  # fmt: skip
     return smoothed
