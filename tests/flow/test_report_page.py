@@ -4,6 +4,7 @@ import io
 import os
 import re
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -24,6 +25,7 @@ pytestmark = pytest.mark.skipif(
 )
 ARGUMENTS = ["--use-angle=swiftshader", "--enable-unsafe-swiftshader"]  # draws without a GPU
 HOSTILE = "<script>document.title = 'taken'</script> & \"quotes\""
+RED = (210, 40, 30)
 PAPER = 0.88
 """Brighter than this is the views' background."""
 
@@ -38,7 +40,7 @@ def shape():
 
 @pytest.fixture(scope="module")
 def pages(tmp_path_factory):
-    """A page with all there is, one without truth, and one of meshes alone."""
+    """A page with all there is, one without truth, one of meshes alone, and one in red."""
     folder = tmp_path_factory.mktemp("pages")
     truth = shape()
     rig = bp.Rig.turntable(6, size=64)  # from above: what is below is inferred
@@ -49,6 +51,8 @@ def pages(tmp_path_factory):
     all_ = {"truth": truth, "views": views, "measured": result.measured, "making": making}
     bp.write_report(folder / "all.html", mesh, title=HOSTILE, **all_)
     bp.write_report(folder / "fused.html", mesh, views=views)
+    red = replace(mesh, colors=np.full((len(mesh.vertices), 3), RED, np.uint8))
+    bp.write_report(folder / "red.html", red)
     bp.write_report(folder / "meshes.html", bp.Mesh(mesh.vertices, mesh.faces), truth=truth)
     return folder
 
@@ -207,6 +211,17 @@ def test_every_switch_changes_what_is_drawn(shown):
     assert not covered(page.view(0)).any()
     page.choose(0, "cameras")
     assert covered(page.view(0)).mean() > 0.002
+
+
+def test_a_mesh_with_colours_is_shown_in_them_first(shown):
+    page = shown("red").drawn()
+    colored = page.view(0)
+    on = covered(colored)
+    assert on.mean() > 0.05
+    red, green, blue = colored[on].T
+    assert (red > 3 * np.maximum(green, blue)).mean() > 0.95  # in light and in shadow
+    page.choose(0, "mesh")
+    assert share_of(page.view(0), np.array(RED) / 255, 0.2) < 0.01
 
 
 def test_a_depth_map_leads_to_its_camera(shown):

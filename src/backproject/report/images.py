@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,6 +31,7 @@ EXTRA = "#4a7fc1"
 LARGEST = 320
 """The side of the largest image in a page, in pixels."""
 Palette = NDArray[np.uint8]
+_Number = TypeVar("_Number", np.float32, np.uint8)
 _EMPTY, _UNMEASURED, _MISSING, _EXTRA = range(LEVELS, LEVELS + 4)
 
 
@@ -62,15 +64,20 @@ def difference_image(given: NDArray[np.float32], shown: NDArray[np.float32], uni
     return _of_palette(index, ERROR_STOPS)
 
 
+def color_image(colors: NDArray[np.uint8]) -> str:
+    """Return a view's colours (H, W, 3), smaller as depth maps are."""
+    return _png(Image.fromarray(smaller(colors)))
+
+
 def shaded_image(image: NDArray[np.float64]) -> str:
     """Return colours (H, W, 3) from 0 to 1."""
     return _png(Image.fromarray(np.round(image * 255).astype(np.uint8)))
 
 
-def smaller(depth: NDArray[np.float32], largest: int = LARGEST) -> NDArray[np.float32]:
-    """Return every n-th pixel of an image, so that no side is longer than `largest`."""
-    step = -(-max(depth.shape) // largest)
-    return depth[step // 2 :: step, step // 2 :: step]
+def smaller(image: NDArray[_Number], largest: int = LARGEST) -> NDArray[_Number]:
+    """Return every n-th pixel of an image (H, W, ...), so that no side is longer than `largest`."""
+    step = -(-max(image.shape[:2]) // largest)
+    return image[step // 2 :: step, step // 2 :: step]
 
 
 def _levels(share: NDArray[np.floating], depth: NDArray[np.float32]) -> Palette:

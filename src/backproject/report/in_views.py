@@ -10,6 +10,7 @@ from backproject.report.images import (
     EXTRA,
     LARGEST,
     MISSING,
+    color_image,
     depth_image,
     difference_image,
     silhouette_image,
@@ -38,7 +39,10 @@ SELF_TEST = (
 
 
 def section_of_depth_maps(views: ViewSet, near: float, far: float) -> Markup:
-    """Return the section of the depth maps and silhouettes, depth on a scale from near to far."""
+    """Return the section of the depth maps, silhouettes and colours, if there are; depth on a scale
+    from near to far.
+    """
+    colors = views.colors
     figures = [
         element(
             "figure",
@@ -53,6 +57,7 @@ def section_of_depth_maps(views: ViewSet, near: float, far: float) -> Markup:
                 "figcaption",
                 element("span", _number(k), f" {views.silhouettes[k].mean():.0%} on the surface"),
                 image(silhouette_image(views.depth[k]), f"silhouette of view {k}"),
+                *([] if colors is None else [image(color_image(colors[k]), f"colour of view {k}")]),
             ),
             class_="view",
         )

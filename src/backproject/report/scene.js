@@ -57,6 +57,7 @@
       light: unpacked(mesh.light),
       error: mesh.error && unpacked(mesh.error),
       unseen: mesh.unseen && unpacked(mesh.unseen),
+      color: mesh.color && unpacked(mesh.color),
     }]));
     const { mesh, truth } = meshes;
     const colors = data.colors;
@@ -66,10 +67,12 @@
     const overlaid = painted(truth, () => colors.truth);
     const alone = painted(truth, () => colors.mesh);
     const error = painted(mesh, (k) => colors.error[mesh.error[k]], 0.5);
+    const shown = painted(mesh, (k) => hexOf(mesh.color.subarray(3 * k, 3 * k + 3)), 0.3);
     const seen = painted(mesh, (k) => (mesh.unseen[k] ? colors.unseen : colors.mesh));
     return {
       surface: {
         mesh: () => [solid()],
+        color: () => [shown()],
         truth: () => [alone()],
         overlay: () => [solid(), overlaid()],
         error: () => [error()],

@@ -47,18 +47,21 @@ class Scene:
     @property
     def surfaces(self) -> list[tuple[str, str]]:
         """The ways to show a surface, by name and label."""
+        mesh = self.result.mesh
         of_truth = [("truth", "Truth"), ("overlay", "Overlay"), ("error", "Error")]
         return [
             ("mesh", "Reconstruction"),
+            *([("color", "Colour")] if mesh.colors is not None else []),
             *(of_truth if self.result.truth else []),
-            *([("seen", "Seen")] if self.result.mesh.support is not None else []),
+            *([("seen", "Seen")] if mesh.support is not None else []),
             ("none", "None"),
         ]
 
     @property
     def first(self) -> list[dict[str, Any]]:
         """What the left and the right view show before anybody chooses."""
-        left = {"surface": "mesh", "points": False, "cameras": False}
+        colored = self.result.mesh.colors is not None
+        left = {"surface": "color" if colored else "mesh", "points": False, "cameras": False}
         if self.result.truth:
             return [left, left | {"surface": "truth"}]
         if self.result.mesh.support is not None:
@@ -100,6 +103,8 @@ class Scene:
         if self.result.mesh.support is not None:
             unseen = self.result.mesh.support[drawn["mesh"].source] == 0
             meshes["mesh"]["unseen"] = packed(unseen.astype(np.uint8))
+        if self.result.mesh.colors is not None:
+            meshes["mesh"]["color"] = packed(self.result.mesh.colors[drawn["mesh"].source].ravel())
         cameras = self._cameras()
         content: dict[str, Any] = {
             "meshes": meshes,
