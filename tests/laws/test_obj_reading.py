@@ -14,7 +14,7 @@ NUMBERS = st.one_of(
 CORNERS = st.sampled_from(
     ["1", "2", "3/1", "4//2", "5/6/7", "+6", "-1", "0", "7/", "8.5", "f", "v"]
 )
-SPACES = st.sampled_from([" ", "  ", "\t", " \u00a0"])
+SPACES = st.sampled_from([" ", "  ", "\t", " \u00a0", "\x0b", "\u2028"])
 
 
 @st.composite
@@ -27,19 +27,22 @@ def lines(draw):
     return gap.join([kind, *words])
 
 
-def outcome(read, given_lines):
+def outcome(read, text):
     """Return what comes of reading, as plain values that compare, or the error."""
     try:
-        vertices, polygons = read(given_lines)
+        found = read(text)
     except (ValueError, OverflowError) as error:
         return str(error)
-    return vertices.tobytes(), polygons.corners.tolist(), polygons.sizes.tolist()
+    assert found.colors is None or len(found.colors) == len(found.vertices)
+    polygons = found.polygons
+    return found.vertices.tobytes(), polygons.corners.tolist(), polygons.sizes.tolist()
 
 
 @given(st.lists(lines(), max_size=8))
 def test_both_ways_give_the_same(given_lines):
-    if _all_at_once(given_lines) is not None:
-        assert outcome(_all_at_once, given_lines) == outcome(_line_by_line, given_lines)
+    text = "\n".join(given_lines)
+    if _all_at_once(text) is not None:
+        assert outcome(_all_at_once, text) == outcome(_line_by_line, text)
 
 
 @pytest.mark.parametrize("slashes", ["", "/1", "//2", "/3/4"])
@@ -58,10 +61,11 @@ def test_what_programs_write_is_read_all_at_once(tmp_path, slashes):
         "s off",
         *("f " + " ".join(f"{c}{slashes}" for c in loop) for loop in loops),
     ]
-    assert _all_at_once(text) is not None
+    assert _all_at_once("\n".join(text)) is not None
     path = tmp_path / "shape.obj"
     path.write_text("\n".join(text))
-    points, polygons = read_obj(path)
-    assert (points == vertices).all()
+    found = read_obj(path)
+    polygons = found.polygons
+    assert (found.vertices == vertices).all()
     assert polygons.sizes.tolist() == [len(loop) for loop in loops]
     assert (polygons.corners + 1).tolist() == [corner for loop in loops for corner in loop]

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from backproject.batch.executors import CrashedError, Engine, OverdueError, WorkerError
+from backproject.batch.executors import CrashedError, Engine, OverdueError
 from backproject.batch.job import Failure, Job, Made, attempt
 from backproject.batch.ledger import Row
 from backproject.errors import OutputError
@@ -130,8 +130,8 @@ def _result_of(future: Future[Made | Failure]) -> Made | Failure:
         return Failure("timeout", str(error))
     except CrashedError as error:
         return Failure("crash", str(error))
-    except WorkerError as error:
-        return Failure("system", str(error))
+    except MemoryError as error:
+        return Failure("memory", f"MemoryError: {error}")
     except Exception as error:
         return Failure("bug", f"{type(error).__name__}: {error}")
 

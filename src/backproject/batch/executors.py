@@ -151,7 +151,7 @@ class Processes(Engine):
         if self._warm is not None:
             try:
                 worker.call(self._warm, (), {}, None)
-            except WorkerError:
+            except BaseException:
                 self._drop(worker)
                 raise
         return worker

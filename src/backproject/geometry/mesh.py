@@ -188,15 +188,14 @@ class Mesh:
     @cached_property
     def is_watertight(self) -> bool:
         """Whether every edge joins exactly two faces that run along it in opposite directions."""
-        if len(self.faces) == 0:
+        if len(self.faces) == 0 or len(self.faces) % 2:
             return False
         start = self.faces.astype(np.int64)
         end = np.roll(start, -1, axis=1)
-        count = len(self.vertices)
-        forward = np.sort((start * count + end).ravel())
-        backward = np.sort((end * count + start).ravel())
-        once = bool((np.diff(forward) > 0).all())
-        return once and bool(np.array_equal(forward, backward)) and bool((start != end).all())
+        edge = np.minimum(start, end) * len(self.vertices) + np.maximum(start, end)
+        # sorted, an edge that is run along once each way is an even number and the next
+        ways = np.sort((2 * edge + (start > end)).ravel()).reshape(-1, 2)
+        return bool((ways[:, 0] % 2 == 0).all() and (ways[:, 1] == ways[:, 0] + 1).all())
 
     @property
     def seen_faces(self) -> NDArray[np.bool_]:
