@@ -29,7 +29,8 @@ Renderer = Callable[..., ViewSet]
 @dataclass(frozen=True)
 class RoundTrip:
     """What came of a shape, the `truth`: `views`, `cloud` and `reconstruction`, all in the shape's
-    own coordinates, the `scores`, and the `seconds` that each stage took.
+    own coordinates, the scores and the distances behind them, `measured`, and the `seconds` that
+    each stage took.
     """
 
     truth: Mesh

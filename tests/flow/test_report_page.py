@@ -100,7 +100,9 @@ class Shown:
             return np.asarray(image.convert("RGB")) / 255
 
     def drag(self, side, by):
-        """Turn a view with the mouse, and wait until the page was told of the end of it."""
+        """Turn a view with the mouse, and wait until the page was told of the end of it, the other
+        followed, if it should, and all of it was drawn.
+        """
         self.page.evaluate(
             "(side) => { window.ended = false; document.getElementById(`plot-${side}`)"
             ".once('plotly_relayout', () => { window.ended = true; }); }",
@@ -115,7 +117,15 @@ class Shown:
             mouse.move(x + by * step / 5, y)
         mouse.up()
         self.page.wait_for_function("window.ended")
-        self.page.wait_for_timeout(300)
+        self.page.wait_for_function(
+            "() => !document.getElementById('linked').checked || new Set([0, 1].map((side) =>"
+            " JSON.stringify(document.getElementById(`plot-${side}`)._fullLayout.scene.camera.eye)"
+            ")).size === 1"
+        )
+        self.page.evaluate(
+            "() => new Promise((done) => { let left = 5; const next = () =>"
+            " (left-- ? requestAnimationFrame(next) : done()); next(); })"
+        )
 
 
 @pytest.fixture
