@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from shapes import sphere_views
 
 import backproject as bp
 from backproject.checking.turns import turned
@@ -39,6 +40,13 @@ def test_clean_views_agree(clean):
     assert diagnosis.agrees
     assert not [each for each in diagnosis.findings if each.verdict == "wrong"]
     assert diagnosis.apply(clean) is clean
+
+
+@pytest.mark.parametrize("size", [64, 96])
+def test_a_ball_of_few_pixels_explains_much_and_nothing_is_called_wrong(size):
+    diagnosis = bp.check(sphere_views(0.4, bp.Rig.dodecahedron(size=size)))
+    assert diagnosis.agrees
+    assert "wrong" not in {each.verdict for each in diagnosis.findings}
 
 
 @pytest.mark.parametrize(

@@ -18,10 +18,10 @@ from backproject.checking.explanation import (
     SETTLED,
     Trials,
     agreement_of,
+    betters,
     clash_of,
     explain,
     settled,
-    settles,
 )
 from backproject.checking.hypotheses import KINDS, Finding, Mend
 from backproject.errors import InputError
@@ -137,7 +137,7 @@ def _checked(views: ViewSet, progress: Progress) -> Diagnosis:
         tried = trials.of(kind)
         fresh = [row for row in tried.rows if row.hypothesis not in told]
         news = any(row.verdict == "wrong" for row in fresh)
-        if agree and news and tried.mend and settles(views, tried):
+        if agree and news and tried.mend and betters(views, tried):
             mends.append(tried.mend)
             views = tried.mend(views)
             trials = Trials(views)
