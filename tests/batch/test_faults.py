@@ -1,6 +1,7 @@
 """Whatever fails, nothing half-written is taken for done, and no shape fails for another's sake."""
 
 import ctypes
+import errno
 import os
 import random
 import shutil
@@ -13,7 +14,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from small import RENDER, ROUNDTRIP, ledger_rows, make_shapes, run, tree, unsound
+from small import RENDER, ROUNDTRIP, ledger_rows, make_shapes, octahedron, run, tree, unsound
 
 from backproject.batch.executors import Processes, Serial
 from backproject.batch.job import attempt
@@ -188,6 +189,37 @@ def test_a_full_disk_ends_the_run_and_the_next_one_goes_on(few, small_disk, tmp_
     assert (tally.done + tally.there, tally.failed) == (8, 0)
     run([few], tmp_path / "elsewhere", bulky)
     assert tree(out / "shapes") == tree(tmp_path / "elsewhere" / "shapes")
+
+
+@pytest.fixture
+def mounts(monkeypatch):
+    """Return what lets folders count as file systems of their own: no rename leads out or in."""
+    roots, rename = [], Path.rename
+
+    def of(path):
+        return [root for root in roots if Path(path).is_relative_to(root)]
+
+    def checked(path, target):
+        if of(path) != of(target):
+            raise OSError(errno.EXDEV, os.strerror(errno.EXDEV), str(path))
+        return rename(path, target)
+
+    monkeypatch.setattr(Path, "rename", checked)
+    return roots
+
+
+def test_a_store_can_be_a_file_system_of_its_own(tmp_path, mounts):
+    """Shapes are made, made again when they changed, and nothing is left beside them."""
+    few, out, store = make_shapes(tmp_path / "few", 3), tmp_path / "out", tmp_path / "store"
+    mounts.append(store)
+    assert run([few], out, store=str(store))[0].done == 3
+    octahedron(99).save(few / "shape001.ply")
+    assert run([few], out, store=str(store), shard=(0, 1))[0].failed == 0
+    run([few], tmp_path / "plain")
+    assert tree(store) == tree(tmp_path / "plain" / "shapes")
+    assert {each.name for each in store.iterdir()} == {
+        each.name for each in (tmp_path / "plain" / "shapes").iterdir()
+    }
 
 
 def start(shapes, out, *more):

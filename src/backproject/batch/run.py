@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -63,7 +65,7 @@ def run_batch(
     if shard:
         inputs = [each for each in inputs if in_shard(each.name, shard)]
     out.mkdir(parents=True, exist_ok=True)
-    with locked(out, shard), _work_folder(out, shard) as work:
+    with locked(out, shard), _work_folder(_work_at(out, store, shard)) as work:
         place = store_at(store or out / SHAPES, work=work)
         known = last_rows(ledgers_in(out))
         _check_task(known, settings, out)
@@ -152,10 +154,19 @@ def _recorder(ledger: Ledger, known: Mapping[str, Last], place: Store) -> Callab
     return record
 
 
+def _work_at(out: Path, store: str | None, shard: Shard | None) -> Path:
+    """Return where this driver makes folders: on the file system of those that they become."""
+    part = f"-{shard[0]}-of-{shard[1]}" if shard else ""
+    if store is None or is_url(store):
+        return out / f"{WORK}{part}"
+    # in a store, and not beside it: it may be a mount; by OUT, as several may have one store
+    own = hashlib.sha256(os.fsencode(out.resolve())).hexdigest()[:8]
+    return Path(store) / f"{WORK}-{own}{part}"
+
+
 @contextmanager
-def _work_folder(out: Path, shard: Shard | None) -> Iterator[Path]:
+def _work_folder(work: Path) -> Iterator[Path]:
     """Yield where folders are made; what a driver that was killed left there goes first."""
-    work = out / (f"{WORK}-{shard[0]}-of-{shard[1]}" if shard else WORK)
     shutil.rmtree(work, ignore_errors=True)
     try:
         yield work
