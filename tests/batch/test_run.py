@@ -9,6 +9,7 @@ from dataclasses import replace
 from functools import partial
 from html.parser import HTMLParser
 
+import numpy as np
 import pytest
 from small import RENDER, ROUNDTRIP, ledger_rows, make_shapes, octahedron, run, tree
 
@@ -22,6 +23,7 @@ from backproject.batch.stores import FolderStore
 from backproject.cli.main import main
 from backproject.errors import InputError, OutputError
 from backproject.geometry.rig import RigSettings
+from backproject.pipeline import observe
 
 
 @pytest.fixture
@@ -269,6 +271,22 @@ def test_what_may_pass_is_tried_as_often_as_asked(few, tmp_path, kind, attempts)
     assert {row["attempts"] for row in seen.rows} == {attempts}
 
 
+@pytest.mark.parametrize("lens", [{"orthographic": 1.2}, {"fov": 30.0}, {"distance": 2.0}])
+def test_the_rig_has_the_lens_that_is_asked_for(tmp_path, lens):
+    folder, out = make_shapes(tmp_path / "in", 1), tmp_path / "out"
+    said = [word for name, value in lens.items() for word in (f"--{name}", str(value))]
+    command = ["batch", str(folder), "-o", str(out), "--engine", "serial", "--quiet", *said]
+    small = ["--task", "render", "--rig", "fibonacci:3", "--size", "24"]
+    assert main([*command, *small]) == 0
+    [row] = ledger_rows(out)
+    made = bp.ViewSet.load(out / "shapes" / row["folder"] / "views.npz")
+    rig = RigSettings(rig="fibonacci:3", size=24, **lens)
+    alone = observe(bp.Mesh.load(row["input"]), rig.build())
+    assert made.rig.orthographic.all() == ("orthographic" in lens)
+    np.testing.assert_array_equal(made.depth, alone.depth)
+    np.testing.assert_array_equal(made.rig.intrinsics, alone.rig.intrinsics)
+
+
 @pytest.mark.parametrize("task", ["fuse", "check"])
 def test_captures_are_fused_and_checked_alike(tmp_path, task):
     made = ["--rig", "fibonacci:8", "--size", "48"]
@@ -318,6 +336,11 @@ def test_the_command_says_what_it_did_and_which_failed(tmp_path, capsys):
         (["--memory", "0"], "--memory"),
         (["--rig", "fibonacci:0"], "fibonacci"),
         (["--near", "1"], "--near"),
+        (["--near", "1", "--far", "2"], "--near: got it with --task roundtrip"),
+        (["--task", "render", "--axes", "opengl"], "--axes: got it with --task render"),
+        (["--without-color"], "--without-color"),
+        (["--orthographic", "1", "--fov", "40"], "--orthographic"),
+        (["--orthographic", "0"], "--orthographic"),
     ],
 )
 def test_options_that_cannot_be_are_one_line(few, tmp_path, capsys, asked, told):
