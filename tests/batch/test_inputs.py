@@ -4,10 +4,11 @@ import os
 import tarfile
 import time
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from small import RENDER, make_shapes, octahedron, run, tree
+from small import RENDER, ROUNDTRIP, make_shapes, octahedron, run, tree
 
 import backproject as bp
 from backproject.batch.fetch import content_of, fetch
@@ -120,7 +121,42 @@ def test_words_that_name_nothing_are_refused():
 
 def test_results_among_the_inputs_are_no_inputs(here):
     run(["flat"], here / "flat" / "out")
-    assert names("flat", skip=Path("flat/out")) == FLAT
+    assert names("flat", skip=["flat/out"]) == FLAT
+
+
+FULL = replace(ROUNDTRIP, keep=("mesh",))
+
+
+def test_a_store_among_the_inputs_holds_no_inputs(here):
+    for _ in range(2):
+        tally, _ = run(["flat"], here / "out", FULL, store="flat/store")
+        assert tally.total == 3
+
+
+@pytest.mark.usefixtures("here")
+@pytest.mark.parametrize("word", ["flat/**/*.ply", "deep/../flat", "link", "flat/list.txt"])
+def test_whatever_word_names_results_they_are_no_inputs(tmp_path, word):
+    Path("link").symlink_to("flat")
+    Path("flat/list.txt").write_text(".")
+    for _ in range(2):
+        assert run([word], tmp_path / "flat" / "out", FULL)[0].total == 3
+    # as a shell writes out flat/*, with the results among the words
+    assert names("flat/out", *FLAT, skip=["flat/out"]) == FLAT
+    with pytest.raises(FileMissingError, match="own results"):
+        names("flat/out", skip=["flat/out"])
+
+
+@pytest.mark.usefixtures("here")
+def test_results_at_a_url_are_no_inputs(tmp_path):
+    fsspec = pytest.importorskip("fsspec")
+    fsspec.filesystem("memory").put("flat", "/mine", recursive=True)
+    for _ in range(2):
+        tally, _ = run(["memory://mine"], tmp_path / "out", FULL, store="memory://mine/store/")
+        assert tally.total == 3
+    for _ in range(2):
+        url = (tmp_path / "flat").as_uri()
+        assert run([url], tmp_path / "flat" / "here", FULL)[0].total == 3
+    assert names("flat", skip=[f"{url}/here"]) == FLAT
 
 
 def test_urls_name_files_folders_and_patterns(here):

@@ -61,7 +61,7 @@ def run_batch(
 
     """
     check_out(out)
-    inputs = inputs_of(asked, settings.kind, skip=out)
+    inputs = inputs_of(asked, settings.kind, skip=[out, *([store] if store else [])])
     if shard:
         inputs = [each for each in inputs if in_shard(each.name, shard)]
     out.mkdir(parents=True, exist_ok=True)
