@@ -1,6 +1,7 @@
 """What the inputs on a command line name: files, folders, members of archives, URLs.
 
-Nothing here opens a shape: archives' tables of contents, lists and the system's own records only.
+No mesh is opened here: archives' tables of contents, lists and the system's own records tell all.
+Captures are looked into as far as it takes to know what they are.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ class Input:
 
     `place` is an absolute path or a URL; `member` one of the archive there, and `span` the bytes
     (start, length) where it lies in a tar. `stamp` changes when the content does; None where
-    nothing tells without reading.
+    nothing tells without reading. `trouble` is why nothing can come of it, if that is known.
     """
 
     name: str
@@ -50,6 +51,7 @@ class Input:
     member: str | None = None
     span: tuple[int, int] | None = None
     stamp: str | None = None
+    trouble: str | None = None
 
 
 def inputs_of(asked: Iterable[str], kind: Kind, *, skip: Iterable[Path | str] = ()) -> list[Input]:
@@ -79,10 +81,15 @@ def inputs_of(asked: Iterable[str], kind: Kind, *, skip: Iterable[Path | str] = 
     return list(found.values())
 
 
+def name_bytes(name: str) -> bytes:
+    """Return a name as bytes, also one that is no text: file systems know names as bytes."""
+    return name.encode("utf-8", "surrogateescape")
+
+
 def in_shard(name: str, shard: tuple[int, int]) -> bool:
     """Return whether an input belongs to a part (number, of how many), by its name alone."""
     number, count = shard
-    return int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big") % count == number
+    return int.from_bytes(hashlib.sha256(name_bytes(name)).digest()[:8], "big") % count == number
 
 
 def _named_by(word: str, kind: Kind, own: Own) -> Iterator[Input]:
@@ -138,14 +145,24 @@ def _in_list(path: Path, kind: Kind, own: Own) -> Iterator[Input]:
         word = word if is_url(word) else str(path.parent / word)
         try:
             yield from _named_by(word, kind, own)
-        except FileMissingError:
-            yield Input(Path(word).as_posix(), str(Path(word).absolute()))
+        except (FileMissingError, FormatError, OSError) as error:
+            yield _failing(word, error)
 
 
-def _in_folder(folder: Path, kind: Kind, own: Own) -> Iterator[Input]:
-    """Yield the shapes below a folder, in the order of names."""
-    if own.holds(folder):
+def _failing(word: str, error: Exception) -> Input:
+    """Return an input of which nothing can come: it costs a row, and not the run."""
+    name, place = (word, word) if is_url(word) else (Path(word).as_posix(), Path(word).absolute())
+    return Input(name, str(place), trouble=" ".join(str(error).split()))
+
+
+def _in_folder(folder: Path, kind: Kind, own: Own, seen: set[str] | None = None) -> Iterator[Input]:
+    """Yield the shapes below a folder, in the order of names; links are followed, but no folder is
+    `seen` twice.
+    """
+    seen, real = set() if seen is None else seen, os.path.realpath(folder)
+    if own.holds(folder) or real in seen:
         return
+    seen.add(real)
     if kind == "capture" and (whole := _capture_at(folder)):
         yield file_input(whole)
         return
@@ -153,12 +170,23 @@ def _in_folder(folder: Path, kind: Kind, own: Own) -> Iterator[Input]:
         path = folder / entry.name
         if entry.name.startswith("."):
             continue
-        if entry.is_dir(follow_symlinks=False):
-            yield from _in_folder(path, kind, own)
+        if entry.is_dir():
+            yield from _in_folder(path, kind, own, seen)
         elif kind == "mesh" and path.suffix.lower() in MESH_FORMATS:
             yield file_input(path)
-        elif (kind == "mesh" and is_archive(path)) or (kind == "capture" and _recognised(path)):
+        elif kind == "mesh":
+            yield from _in_archive_of_folder(path)
+        elif _recognised(path):
             yield from _at(path, kind, own)
+
+
+def _in_archive_of_folder(path: Path) -> Iterator[Input]:
+    """Yield the members, or what will fail, as nobody named the archive itself."""
+    try:
+        if is_archive(path):
+            yield from _in_archive(path)
+    except (FormatError, OSError) as error:
+        yield _failing(str(path), error)
 
 
 def _capture_at(folder: Path) -> Path | None:

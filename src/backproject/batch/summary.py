@@ -104,7 +104,7 @@ def write_summary(known: Mapping[str, Last], store: Store, out: Path) -> Path:
     """Write the page, one file that needs no other; return it."""
     sums = _Sums()
     for row in rows_of(known):
-        sums.add(row)
+        sums.add(_as_text(row))
     page = document(
         title=f"{sums.done + sums.failed:,} shapes, {sums.task}",
         lead=joined(
@@ -115,6 +115,14 @@ def write_summary(known: Mapping[str, Last], store: Store, out: Path) -> Path:
     )
     write_page(page, out / PAGE)
     return out / PAGE
+
+
+def _as_text(row: Row) -> Row:
+    """Return a row whose bytes of names that are no text are written as in the table."""
+    told = {name: row[name] for name in ("input", "reason") if isinstance(row.get(name), str)}
+    return row | {
+        name: text.encode("utf-8", "backslashreplace").decode() for name, text in told.items()
+    }
 
 
 def _figures(sums: _Sums) -> Iterator[tuple[str, str, str]]:
