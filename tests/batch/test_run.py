@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import pickle
 import time
 from concurrent.futures import Future
 from dataclasses import replace
@@ -17,12 +18,13 @@ import backproject as bp
 from backproject.batch.drive import Tally, drive
 from backproject.batch.executors import Engine, Processes, Serial
 from backproject.batch.inputs import Input
-from backproject.batch.job import Failure, Job, Made
+from backproject.batch.job import Failure, Job, Made, attempt
 from backproject.batch.settings import Settings
 from backproject.batch.stores import FolderStore
 from backproject.cli.main import main
-from backproject.errors import InputError, OutputError
+from backproject.errors import FileMissingError, InputError, OutputError
 from backproject.geometry.rig import RigSettings
+from backproject.io.sources.source import Asked
 from backproject.pipeline import observe
 
 
@@ -117,6 +119,39 @@ def test_a_camera_list_counts_by_what_it_holds(tmp_path):
     recipe = before.recipe
     cameras.write_text("1 0 0\n0 1 0\n0 0 -1\n")
     assert replace(before).recipe != recipe
+
+
+@pytest.mark.parametrize("option", ["camera_file", "color_folder"])
+def test_what_is_read_beside_captures_counts_by_what_it_holds(tmp_path, option):
+    """Files and folders alike, whose names stay; and no worker reads them for it again."""
+    file = tmp_path / "known" if option == "camera_file" else tmp_path / "known" / "one.png"
+    file.parent.mkdir(exist_ok=True)
+    file.write_bytes(b"before")
+    before = Settings(task="fuse", reading=Asked(**{option: tmp_path / "known"}))
+    recipe = before.recipe
+    file.write_bytes(b"after!")
+    assert replace(before).recipe != recipe
+    assert pickle.loads(pickle.dumps(before)).recipe == recipe
+    file.unlink()
+    again = replace(before, reading=Asked(**{option: file}))
+    with pytest.raises(FileMissingError, match=f"--{option.replace('_', '-')}"):
+        run([tmp_path], tmp_path / "out", again)
+    assert not (tmp_path / "out").exists()
+
+
+def test_settings_travel_with_what_they_were_when_the_run_began(few, tmp_path):
+    """The file of cameras is gone when the jobs are done: no worker looks for it."""
+    cameras = tmp_path / "cameras.txt"
+    cameras.write_text("1 0 0\n0 1 0\n0 0 1\n")
+    settings = Settings(task="render", rig=RigSettings(rig=str(cameras), size=24))
+    tally, _ = run([few], tmp_path / "out", settings, do=partial(without, cameras))
+    assert tally.done == 8
+
+
+def without(file, job):
+    """Do a job as in another process, where a file is not."""
+    file.unlink(missing_ok=True)
+    return attempt(pickle.loads(pickle.dumps(job)))
 
 
 def test_out_that_holds_something_else_is_refused(few, tmp_path):

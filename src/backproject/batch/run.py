@@ -56,11 +56,12 @@ def run_batch(
     folder or a URL, if not to `out`.
 
     Raises:
-        FileMissingError: an input that is not there.
+        FileMissingError: an input, or a file among the settings, that is not there.
         OutputError: another driver is at work in `out`, it holds something else, or it is full.
 
     """
     check_out(out)
+    _ = settings.recipe  # once, here: it travels with the settings, and workers read no file for it
     inputs = inputs_of(asked, settings.kind, skip=[out, *([store] if store else [])])
     if shard:
         inputs = [each for each in inputs if in_shard(each.name, shard)]
