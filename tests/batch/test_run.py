@@ -19,6 +19,7 @@ from backproject.batch.drive import Tally, drive
 from backproject.batch.executors import Engine, Processes, Serial
 from backproject.batch.inputs import Input
 from backproject.batch.job import Failure, Job, Made, attempt
+from backproject.batch.ledger import Ledger
 from backproject.batch.settings import Settings
 from backproject.batch.stores import FolderStore
 from backproject.cli.main import main
@@ -76,6 +77,79 @@ def test_what_failed_is_tried_again_by_the_next_run(aged, tmp_path):
     (aged / "shape000.ply").write_bytes(whole)
     tally, seen = run([aged], out)
     assert (tally.there, seen.names) == (3, ["shape000.ply"])
+
+
+def test_the_folder_before_a_failure_goes_with_the_next_success(aged, tmp_path):
+    out = tmp_path / "out"
+    run([aged], out)
+    (aged / "shape001.ply").write_text("nonsense")
+    for _ in range(2):
+        assert run([aged], out)[0].failed == 1
+    assert len(list((out / "shapes").iterdir())) == 4, "until then it is the best there is"
+    octahedron(99).save(aged / "shape001.ply")
+    assert run([aged], out)[0].failed == 0
+    run([aged], tmp_path / "fresh")
+    assert tree(out / "shapes") == tree(tmp_path / "fresh" / "shapes")
+
+
+@pytest.mark.parametrize("step", [(Ledger, "add"), (FolderStore, "remove")])
+def test_a_driver_killed_while_it_replaces_a_folder_leaves_no_old_one(aged, tmp_path, step):
+    """Killed right after either of the two steps: the next run mends it."""
+    out = tmp_path / "out"
+    run([aged], out)
+    [old] = [row["folder"] for row in ledger_rows(out) if row["input"].endswith("001.ply")]
+    octahedron(99).save(aged / "shape001.ply")
+    owner, name = step
+    do = getattr(owner, name)
+
+    def killed_after(self, given):
+        do(self, given)
+        if given == old or name == "add":
+            raise KeyboardInterrupt
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(owner, name, killed_after)
+        with pytest.raises(KeyboardInterrupt):
+            run([aged], out)
+    assert run([aged], out)[0].failed == 0
+    run([aged], tmp_path / "fresh")
+    assert tree(out / "shapes") == tree(tmp_path / "fresh" / "shapes")
+
+
+def test_what_is_found_whole_keeps_what_it_cost(aged, tmp_path):
+    """Touched, and after a failure: the last rows tell what the first did."""
+    out, told = tmp_path / "out", ("seconds", "busy", "bytes", "peak", "host")
+    run([aged], out)
+    first = {row["input"]: row for row in ledger_rows(out)}
+    page = (out / "index.html").read_text()
+    bad = aged / "shape000.ply"
+    whole = bad.read_bytes()
+    bad.write_bytes(b"nonsense")
+    run([aged], out)
+    bad.write_bytes(whole)
+    os.utime(aged / "shape002.ply")
+    _, seen = run([aged], out)
+    assert [row["fresh"] for row in seen.rows] == [False, False]
+    for row in ledger_rows(out)[-2:]:
+        assert all(row[name] for name in told)
+        assert {name: row[name] for name in told} == {
+            name: first[row["input"]][name] for name in told
+        }
+    assert (out / "index.html").read_text() == page
+
+
+def test_means_are_of_the_shapes_whose_cost_is_known(aged, tmp_path):
+    """A ledger that lost its rows makes no shape cheaper than it was."""
+    out = tmp_path / "out"
+    run([aged], out)
+    ledger = out / "ledger.jsonl"
+    row = ledger_rows(out)[0] | {"busy": 3.0, "bytes": 2_000_000}
+    ledger.write_text(json.dumps(row) + "\n")
+    run([aged], out)
+    told = Reader((out / "index.html").read_text()).text
+    assert "4 shapes" in told
+    assert "3 s" in told
+    assert "2 MB" in told
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import platform
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,9 @@ _SYNC = 1.0
 
 @dataclass(frozen=True)
 class Last:
-    """Of an input's last row what the next run asks for, and where the row is."""
+    """Of an input's last row what the next run asks for, and where the row is; of the last row that
+    said done, `folder`, `digest` and where it is (`made`), also if the input failed since.
+    """
 
     done: bool
     at: str
@@ -35,6 +37,7 @@ class Last:
     digest: str | None
     ledger: Path
     offset: int
+    made: tuple[Path, int] | None = None
 
 
 class Ledger:
@@ -109,25 +112,45 @@ def read_row(line: bytes) -> Row | None:
     return row if sound else None
 
 
+def row_at(path: Path, offset: int) -> Row | None:
+    """Return the row whose line begins there."""
+    with path.open("rb") as lines:
+        lines.seek(offset)
+        return read_row(lines.readline())
+
+
 def last_rows(paths: Iterable[Path]) -> dict[str, Last]:
     """Return the last row of each input in all ledgers, by its time."""
     found: dict[str, Last] = {}
+    made: dict[str, Last] = {}
     for path in paths:
         for offset, row in rows_in(path):
-            known = found.get(row["input"])
-            if known is None or str(row.get("at")) >= known.at:
-                found[row["input"]] = Last(
-                    done=row["status"] == "done",
-                    at=str(row.get("at")),
-                    task=str(row.get("task")),
-                    stamp=row.get("stamp"),
-                    recipe=row.get("recipe"),
-                    folder=row.get("folder"),
-                    digest=row.get("digest"),
-                    ledger=path,
-                    offset=offset,
-                )
+            last, name = _last_of(row, path, offset), row["input"]
+            for lasts in (found, made) if last.done else (found,):
+                known = lasts.get(name)
+                if known is None or last.at >= known.at:
+                    lasts[name] = last
+    for name, last in found.items():
+        if name in made and not last.done:
+            was = made[name]
+            found[name] = replace(last, folder=was.folder, digest=was.digest, made=was.made)
     return found
+
+
+def _last_of(row: Row, path: Path, offset: int) -> Last:
+    done = row["status"] == "done"
+    return Last(
+        done=done,
+        at=str(row.get("at")),
+        task=str(row.get("task")),
+        stamp=row.get("stamp"),
+        recipe=row.get("recipe"),
+        folder=row.get("folder"),
+        digest=row.get("digest"),
+        ledger=path,
+        offset=offset,
+        made=(path, offset) if done else None,
+    )
 
 
 @contextmanager

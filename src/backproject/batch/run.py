@@ -24,6 +24,7 @@ from backproject.batch.ledger import (
     ledgers_in,
     locked,
     name_of,
+    row_at,
 )
 from backproject.batch.plan import jobs_of
 from backproject.batch.settings import Settings
@@ -34,6 +35,8 @@ from backproject.errors import OutputError
 
 SHAPES = "shapes"
 WORK = ".work"
+COSTS = ("seconds", "busy", "bytes", "peak", "host")
+"""What a row tells of the making, and a shape that was found whole cost before."""
 
 
 def run_batch(
@@ -143,16 +146,30 @@ def _jobs(
 
 
 def _recorder(ledger: Ledger, known: Mapping[str, Last], place: Store) -> Callable[[Row], None]:
-    """Return what writes a row, and then removes the folder of what the input was before."""
+    """Return what writes a row, and first removes the folder of what the input was before.
+
+    First, for a driver that ends between the two: the next one finds a row without its folder, and
+    does what it takes, while a folder without a row would stay.
+    """
 
     def record(row: Row) -> None:
-        ledger.add(row)
         before = known.get(row["input"])
-        if row["status"] == "done" and before and before.folder not in (None, row["folder"]):
-            assert before.folder is not None
-            place.remove(before.folder)
+        if row["status"] == "done" and before:
+            if before.folder not in (None, row["folder"]):
+                assert before.folder is not None
+                place.remove(before.folder)
+            row = _with_costs(row, before)
+        ledger.add(row)
 
     return record
+
+
+def _with_costs(row: Row, before: Last) -> Row:
+    """Return a row with what its folder cost, if it was there, of the row that told of it."""
+    if row["fresh"] or before.digest != row["digest"] or before.made is None:
+        return row
+    told = row_at(*before.made) or {}
+    return row | {name: told[name] for name in COSTS if name in told}
 
 
 def _work_at(out: Path, store: str | None, shard: Shard | None) -> Path:

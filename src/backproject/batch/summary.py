@@ -59,6 +59,7 @@ class _Sums:
 
     done: int = 0
     failed: int = 0
+    measured: int = 0
     busy: float = 0.0
     bytes: int = 0
     task: str = "roundtrip"
@@ -75,6 +76,7 @@ class _Sums:
 
     def _done(self, row: Row) -> None:
         self.done += 1
+        self.measured += bool(row.get("seconds"))  # of one found whole, the row may be lost
         self.busy += row.get("busy") or 0.0
         self.bytes += row.get("bytes") or 0
         facts = row.get("facts") or {}
@@ -131,9 +133,9 @@ def _figures(sums: _Sums) -> Iterator[tuple[str, str, str]]:
     for name, what in JUDGED[sums.task][:1]:
         if name in sums.values:
             yield f"{_at(sums.values[name], 0.5):.2g}", f"Median {name}", what
-    if sums.done:
-        yield f"{sums.busy / sums.done:.2g} s", "A shape", "of one core, mean"
-        yield f"{sums.bytes / sums.done / 1e6:.2g} MB", "A shape", "of files, mean"
+    if sums.measured:
+        yield f"{sums.busy / sums.measured:.2g} s", "A shape", "of one core, mean"
+        yield f"{sums.bytes / sums.measured / 1e6:.2g} MB", "A shape", "of files, mean"
 
 
 def _at(values: Sequence[float], share: float) -> float:
