@@ -314,6 +314,7 @@ def test_parquet_holds_the_same(summed):
 def test_the_page_shows_the_worst_and_says_what_failed_and_why(summed):
     page = Reader((summed / "index.html").read_text())
     assert "23 shapes, roundtrip" in page.text
+    assert "Left what was given" in page.text
     with (summed / "scores.csv").open() as stream:
         rows = [row for row in csv.DictReader(stream) if row["status"] == "done"]
     ordered = sorted(rows, key=lambda row: -float(row["chamfer"]))
@@ -325,6 +326,20 @@ def test_the_page_shows_the_worst_and_says_what_failed_and_why(summed):
     assert page.text.count("cannot be read as PLY") == 1, "one reason, of two shapes"
     assert "shape003.ply" in page.text
     assert "shape005.ply" in page.text
+
+
+def test_the_driver_syncs_the_ledger_while_it_waits(few, tmp_path, monkeypatch):
+    ticks = []
+    monkeypatch.setattr(Ledger, "tick", lambda _self: ticks.append(time.monotonic()))
+    [slow, *_] = sorted(few.iterdir())
+    run([slow], tmp_path / "out", engine=partial(Processes, 1), do=sleepy)
+    assert len(ticks) >= 3, "with no row, a second after the other"
+
+
+def sleepy(job):
+    """Do a job slowly."""
+    time.sleep(2.5)
+    return attempt(job)
 
 
 class Greedy(Engine):
@@ -418,6 +433,7 @@ def test_captures_are_fused_and_checked_alike(tmp_path, task):
         told = json.loads((folder / "findings.json").read_text())
         assert told == json.loads(json.dumps(alone.to_dict()))
         assert row["facts"]["clash_given"] == alone.clash_given
+    assert "Left what was given" not in (out / "index.html").read_text(), "there is one picture"
 
 
 def test_the_command_says_what_it_did_and_which_failed(tmp_path, capsys):

@@ -18,8 +18,9 @@ Row = dict[str, Any]
 Shard = tuple[int, int]
 PATTERN = "ledger*.jsonl"
 LOCK = ".lock"
+SUMMARY_LOCK = f"{LOCK}-summary"
 _SYNC = 1.0
-"""Seconds after which a row is on the disk itself, and not only with the system."""
+"""Seconds after which rows are on the disk itself, and not only with the system."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,7 @@ class Ledger:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o666)
-        self._synced = 0.0
+        self._synced, self._dirty = 0.0, False
         size = os.fstat(self._file).st_size
         if size and os.pread(self._file, 1, size - 1) != b"\n":
             self._write(b"\n")
@@ -59,13 +60,20 @@ class Ledger:
 
         """
         self._write(json.dumps(row).encode() + b"\n")
-        if time.monotonic() - self._synced > _SYNC:
+        self._dirty = True
+        self.tick()
+
+    def tick(self) -> None:
+        """Let rows reach the disk, if the last time is long enough ago; to be called now and then,
+        also when there is no new row.
+        """
+        if self._dirty and time.monotonic() - self._synced > _SYNC:
             self.sync()
 
     def sync(self) -> None:
         """Let all rows reach the disk."""
         os.fsync(self._file)
-        self._synced = time.monotonic()
+        self._synced, self._dirty = time.monotonic(), False
 
     def close(self) -> None:
         """Sync, and let go of the file."""
@@ -172,6 +180,19 @@ def locked(out: Path, shard: Shard | None) -> Iterator[None]:
     finally:
         for file in held:
             os.close(file)
+
+
+@contextmanager
+def summing_up(out: Path) -> Iterator[None]:
+    """Wait until no other driver sums up a folder, and let none until the end."""
+    import fcntl  # POSIX alone has it
+
+    file = os.open(out / SUMMARY_LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(file)
 
 
 def _lock(path: Path, *, shared: bool) -> int:

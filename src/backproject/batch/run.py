@@ -25,6 +25,7 @@ from backproject.batch.ledger import (
     locked,
     name_of,
     row_at,
+    summing_up,
 )
 from backproject.batch.plan import jobs_of
 from backproject.batch.settings import Settings
@@ -82,7 +83,7 @@ def run_batch(
                 tally,
                 retries=retries,
                 do=do,
-                listen=listen,
+                listen=_also_ticking(ledger, listen),
             )
         listen(tally, None)
         sum_up(out, place)
@@ -113,10 +114,13 @@ def check_out(out: Path) -> None:
 
 
 def sum_up(out: Path, store: Store) -> None:
-    """Write the table and the page of all rows in a folder."""
-    known = last_rows(ledgers_in(out))
-    write_table(known, out)
-    write_summary(known, store, out)
+    """Write the table and the page of all rows in a folder: one driver at a time, so that the last
+    has read the rows of all.
+    """
+    with summing_up(out):
+        known = last_rows(ledgers_in(out))
+        write_table(known, out)
+        write_summary(known, store, out)
 
 
 def _check_task(known: Mapping[str, Last], settings: Settings, out: Path) -> None:
@@ -190,6 +194,16 @@ def _work_folder(work: Path) -> Iterator[Path]:
         yield work
     finally:
         shutil.rmtree(work, ignore_errors=True)
+
+
+def _also_ticking(ledger: Ledger, listen: Listener) -> Listener:
+    """Return a listener that lets the ledger's rows reach the disk, also while none is added."""
+
+    def heard(tally: Tally, row: Row | None) -> None:
+        ledger.tick()
+        listen(tally, row)
+
+    return heard
 
 
 @contextmanager

@@ -206,7 +206,8 @@ def _worst(sums: _Sums, store: Store) -> Markup | None:
         else:
             source = "data:image/png;base64," + base64.b64encode(content).decode("ascii")
             figures.append(picture(source, f"{given}, {name} {value:.3g}", caption))
-    about = f"By {what}. Left what was given, right what was made of it."
+    beside = " Left what was given, right what was made of it." if sums.task == "roundtrip" else ""
+    about = f"By {what}.{beside}"
     return section("The worst", gallery(figures), id_="worst", about=about)
 
 
