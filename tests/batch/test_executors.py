@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from concurrent.futures import wait
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -122,6 +123,36 @@ def test_a_job_that_outstays_its_time_is_ended_and_not_its_neighbour():
             late.result()
         assert time.monotonic() - begin < 30
         assert beside.result() == 0.5
+
+
+@pytest.mark.parametrize("timeout", [1e7, float("inf")])
+def test_a_time_longer_than_the_system_can_wait_is_no_bound(timeout):
+    with Processes(1, timeout=timeout) as patient:
+        assert [patient.submit(add, k).result() for k in range(3)] == [0, 1, 2]
+
+
+class Unreadable:
+    """What a worker can send, and nobody can read."""
+
+    def __reduce__(self):
+        return refuse, ("cannot be read",)
+
+
+def test_without_a_whole_answer_a_worker_goes(two):
+    """What the driver cannot read says nothing of what the worker does meanwhile."""
+    before = two.submit(where).result()
+    with pytest.raises(InputError, match="cannot be read"):
+        two.submit(Unreadable).result()
+    assert before not in two.processes
+    assert two.submit(add, 1).result() == 1
+
+
+def test_a_worker_that_cannot_be_warmed_goes():
+    with Processes(1, warm=partial(refuse, "cold")) as cold:
+        for _ in range(2):
+            with pytest.raises(InputError, match="cold"):
+                cold.submit(add, 1).result()
+            assert cold.processes == []
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="memory is bounded on Linux alone")

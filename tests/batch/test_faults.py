@@ -1,6 +1,7 @@
 """Whatever fails, nothing half-written is taken for done, and no shape fails for another's sake."""
 
 import ctypes
+import errno
 import os
 import random
 import shutil
@@ -13,7 +14,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from small import RENDER, ROUNDTRIP, ledger_rows, make_shapes, run, tree, unsound
+from small import RENDER, ROUNDTRIP, ledger_rows, make_shapes, octahedron, run, tree, unsound
 
 from backproject.batch.executors import Processes, Serial
 from backproject.batch.job import attempt
@@ -50,10 +51,12 @@ def crash_once(marks, job):
 
 
 def grab_on(name, job):
-    """Do a job, and ask for far too much memory at the input of that name."""
-    if job.input.name.endswith(name):
-        bytearray(10**11)
-    return attempt(job)
+    """Do a job whose task asks for far too much memory at the input of that name."""
+    if not job.input.name.endswith(name):
+        return attempt(job)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("backproject.batch.job.do_task", lambda _work: bytearray(10**11))
+        return attempt(job)
 
 
 def test_workers_killed_at_random_cost_no_shape(shapes, expected, tmp_path):
@@ -121,7 +124,7 @@ def test_what_the_input_is_to_blame_for_is_not_tried_again(tmp_path):
 
 def test_out_of_memory_is_one_row(tmp_path):
     few = make_shapes(tmp_path / "few", 3)
-    tally, _ = run(
+    tally, seen = run(
         [few],
         tmp_path / "out",
         engine=partial(Processes, 1, memory=2_000_000_000),
@@ -129,6 +132,8 @@ def test_out_of_memory_is_one_row(tmp_path):
         retries=0,
     )
     assert (tally.done, tally.failed) == (2, 1)
+    [row] = [each for each in seen.rows if each["status"] == "failed"]
+    assert (row["kind"], row["input"][-12:]) == ("memory", "shape001.ply")
 
 
 def test_an_input_that_hangs_costs_its_time_and_nobody_elses(tmp_path):
@@ -190,6 +195,37 @@ def test_a_full_disk_ends_the_run_and_the_next_one_goes_on(few, small_disk, tmp_
     assert tree(out / "shapes") == tree(tmp_path / "elsewhere" / "shapes")
 
 
+@pytest.fixture
+def mounts(monkeypatch):
+    """Return what lets folders count as file systems of their own: no rename leads out or in."""
+    roots, rename = [], Path.rename
+
+    def of(path):
+        return [root for root in roots if Path(path).is_relative_to(root)]
+
+    def checked(path, target):
+        if of(path) != of(target):
+            raise OSError(errno.EXDEV, os.strerror(errno.EXDEV), str(path))
+        return rename(path, target)
+
+    monkeypatch.setattr(Path, "rename", checked)
+    return roots
+
+
+def test_a_store_can_be_a_file_system_of_its_own(tmp_path, mounts):
+    """Shapes are made, made again when they changed, and nothing is left beside them."""
+    few, out, store = make_shapes(tmp_path / "few", 3), tmp_path / "out", tmp_path / "store"
+    mounts.append(store)
+    assert run([few], out, store=str(store))[0].done == 3
+    octahedron(99).save(few / "shape001.ply")
+    assert run([few], out, store=str(store), shard=(0, 1))[0].failed == 0
+    run([few], tmp_path / "plain")
+    assert tree(store) == tree(tmp_path / "plain" / "shapes")
+    assert {each.name for each in store.iterdir()} == {
+        each.name for each in (tmp_path / "plain" / "shapes").iterdir()
+    }
+
+
 def start(shapes, out, *more):
     """Return a driver in a process of its own, that did some shapes and has others to do."""
     # a session of its own: Ctrl-C goes to all of its processes, as from a terminal
@@ -244,23 +280,23 @@ def test_ctrl_c_stops_cleanly_and_the_same_command_goes_on(shapes, expected, tmp
 
 
 def test_no_row_is_lost_wherever_the_ledger_is_cut(tmp_path):
-    """Cut at each byte of its last two rows, exactly the shapes that are cut off are asked for
-    again, and found whole.
+    """Cut at each 37th byte of its last two rows and around their ends, exactly the shapes that are
+    cut off are asked for again, and found whole.
     """
     few = make_shapes(tmp_path / "few", 4)
-    for file in few.iterdir():
-        os.utime(file, (1, 1))
+    time.sleep(2.1)  # younger, files have no stamps, and all are asked for again
     out = tmp_path / "out"
     run([few], out)
     path = out / "ledger.jsonl"
     whole = path.read_bytes()
     shapes = tree(out / "shapes")
     ends = [k + 1 for k, byte in enumerate(whole) if byte == ord("\n")]
-    for length in range(ends[1], len(whole) + 1, 37):
+    around = {end + by for end in ends[1:] for by in (-2, -1, 0)}
+    for length in sorted({*range(ends[1], len(whole) + 1, 37), *around}):
         path.write_bytes(whole[:length])
         tally, seen = run([few], out)
         kept = sum(length >= end - 1 for end in ends)
-        assert tally.there + tally.done == 4
+        assert (tally.there, len(seen.rows)) == (kept, 4 - kept)
         assert not any(row["fresh"] for row in seen.rows)
         assert {row["input"] for row in ledger_rows(out)} >= {str(each) for each in few.iterdir()}
         assert len(ledger_rows(out)) >= kept

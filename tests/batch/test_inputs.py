@@ -1,13 +1,15 @@
 """What words on a command line name: each shape once, by the same name from run to run."""
 
+import csv
 import os
 import tarfile
 import time
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from small import RENDER, make_shapes, octahedron, run, tree
+from small import RENDER, ROUNDTRIP, ledger_rows, make_shapes, octahedron, run, tree
 
 import backproject as bp
 from backproject.batch.fetch import content_of, fetch
@@ -110,6 +112,55 @@ def test_a_damaged_member_is_a_row_that_failed(here):
     assert "shape001.ply" in row["reason"]
 
 
+@pytest.mark.parametrize("word", [".", "odd.txt"])
+def test_an_archive_that_is_none_among_others_is_a_row_that_failed(here, word):
+    Path("flat/bad.zip").write_bytes(Path("all.zip").read_bytes()[:50])
+    Path("flat/packed.tar.gz").write_bytes(b"")
+    Path("odd.txt").write_text("flat\nflat/bad.zip\nflat/packed.tar.gz\nflat/shape000.ply\n")
+    Path("all.zip").unlink()
+    tally, seen = run([word], here / "out")
+    failed = {row["input"].rpartition("/")[2]: row for row in seen.rows if row["status"] != "done"}
+    assert tally.done == tally.total - 2
+    assert {row["kind"] for row in failed.values()} == {"input"}
+    assert "bad.zip: cannot be read" in failed["bad.zip"]["reason"]
+    assert "is a compressed tar" in failed["packed.tar.gz"]["reason"]
+
+
+def test_a_name_that_is_no_text_is_a_row_like_any_other(here):
+    name = os.fsdecode(b"flat/shape-\xff.ply")
+    try:
+        Path(FLAT[0]).rename(name)
+    except OSError as error:
+        pytest.skip(f"this file system has no such names: {error}")
+    Path(os.fsdecode(b"flat/bad-\xfe.ply")).write_text("nonsense")
+    parts = [run(["flat"], here / "out", shard=(k, 2))[0] for k in range(2)]
+    assert (sum(each.done for each in parts), sum(each.failed for each in parts)) == (3, 1)
+    with (here / "out" / "scores.csv").open(encoding="utf-8") as stream:
+        rows = {row["input"]: row["status"] for row in csv.DictReader(stream)}
+    assert rows["flat/shape-\\udcff.ply"] == "done"
+    assert "bad-\\udcfe.ply" in (here / "out" / "index.html").read_text("utf-8")
+    assert name in [row["input"] for row in ledger_rows(here / "out")]
+
+
+def test_a_capture_of_names_that_are_no_text_has_a_content(tmp_path):
+    try:
+        (tmp_path / os.fsdecode(b"\xff.bin")).write_bytes(b"1")
+    except OSError as error:
+        pytest.skip(f"this file system has no such names: {error}")
+    one = content_of(tmp_path)
+    (tmp_path / os.fsdecode(b"\xff.bin")).write_bytes(b"2")
+    assert content_of(tmp_path) != one
+
+
+@pytest.mark.usefixtures("here")
+def test_linked_folders_are_followed_and_none_is_seen_twice():
+    Path("linked").mkdir()
+    Path("linked/a").symlink_to(Path("flat").absolute())
+    Path("linked/b").symlink_to(Path("flat").absolute())
+    Path("linked/round").symlink_to(Path("linked").absolute())
+    assert names("linked") == [f"linked/a/{Path(file).name}" for file in FLAT]
+
+
 @pytest.mark.usefixtures("here")
 def test_words_that_name_nothing_are_refused():
     Path("empty").mkdir()
@@ -120,7 +171,42 @@ def test_words_that_name_nothing_are_refused():
 
 def test_results_among_the_inputs_are_no_inputs(here):
     run(["flat"], here / "flat" / "out")
-    assert names("flat", skip=Path("flat/out")) == FLAT
+    assert names("flat", skip=["flat/out"]) == FLAT
+
+
+FULL = replace(ROUNDTRIP, keep=("mesh",))
+
+
+def test_a_store_among_the_inputs_holds_no_inputs(here):
+    for _ in range(2):
+        tally, _ = run(["flat"], here / "out", FULL, store="flat/store")
+        assert tally.total == 3
+
+
+@pytest.mark.usefixtures("here")
+@pytest.mark.parametrize("word", ["flat/**/*.ply", "deep/../flat", "link", "flat/list.txt"])
+def test_whatever_word_names_results_they_are_no_inputs(tmp_path, word):
+    Path("link").symlink_to("flat")
+    Path("flat/list.txt").write_text(".")
+    for _ in range(2):
+        assert run([word], tmp_path / "flat" / "out", FULL)[0].total == 3
+    # as a shell writes out flat/*, with the results among the words
+    assert names("flat/out", *FLAT, skip=["flat/out"]) == FLAT
+    with pytest.raises(FileMissingError, match="own results"):
+        names("flat/out", skip=["flat/out"])
+
+
+@pytest.mark.usefixtures("here")
+def test_results_at_a_url_are_no_inputs(tmp_path):
+    fsspec = pytest.importorskip("fsspec")
+    fsspec.filesystem("memory").put("flat", "/mine", recursive=True)
+    for _ in range(2):
+        tally, _ = run(["memory://mine"], tmp_path / "out", FULL, store="memory://mine/store/")
+        assert tally.total == 3
+    for _ in range(2):
+        url = (tmp_path / "flat").as_uri()
+        assert run([url], tmp_path / "flat" / "here", FULL)[0].total == 3
+    assert names("flat", skip=[f"{url}/here"]) == FLAT
 
 
 def test_urls_name_files_folders_and_patterns(here):

@@ -3,10 +3,13 @@
 import os
 import subprocess
 import sys
+import threading
 
 import pytest
 
-from backproject.batch.ledger import Ledger, last_rows, locked, rows_in
+from backproject.batch.ledger import Ledger, last_rows, locked, rows_in, summing_up
+from backproject.batch.run import sum_up
+from backproject.batch.stores import FolderStore
 from backproject.errors import OutputError
 
 
@@ -90,3 +93,32 @@ def test_a_dead_driver_holds_nothing(tmp_path):
     assert (tmp_path / ".lock").read_text().startswith("process ")
     with locked(tmp_path, None):
         pass
+
+
+def test_rows_reach_the_disk_while_none_is_added(tmp_path, monkeypatch):
+    clock, synced = [100.0], []
+    monkeypatch.setattr("backproject.batch.ledger.time.monotonic", lambda: clock[0])
+    monkeypatch.setattr("os.fsync", synced.append)
+    ledger = Ledger(tmp_path / "ledger.jsonl")
+    for name in "ab":
+        ledger.add(row(name))
+    assert len(synced) == 1, "the second came at once"
+    clock[0] += 1.1
+    for _ in range(2):
+        ledger.tick()
+        assert len(synced) == 2, "then there is nothing new"
+    ledger.close()
+
+
+def test_who_sums_up_last_has_read_the_rows_of_all(tmp_path):
+    """One that waits for another reads the ledgers after it, and not before."""
+    store, ledger = FolderStore(tmp_path / "shapes", tmp_path), Ledger(tmp_path / "ledger.jsonl")
+    with summing_up(tmp_path):
+        waiting = threading.Thread(target=sum_up, args=(tmp_path, store))
+        waiting.start()
+        waiting.join(0.5)
+        assert waiting.is_alive()
+        ledger.add(row("late", status="failed") | {"task": "render"})
+        ledger.close()
+    waiting.join(60)
+    assert "late" in (tmp_path / "scores.csv").read_text()

@@ -3,12 +3,14 @@
 import csv
 import json
 import os
+import pickle
 import time
 from concurrent.futures import Future
 from dataclasses import replace
 from functools import partial
 from html.parser import HTMLParser
 
+import numpy as np
 import pytest
 from small import RENDER, ROUNDTRIP, ledger_rows, make_shapes, octahedron, run, tree
 
@@ -16,12 +18,15 @@ import backproject as bp
 from backproject.batch.drive import Tally, drive
 from backproject.batch.executors import Engine, Processes, Serial
 from backproject.batch.inputs import Input
-from backproject.batch.job import Failure, Job, Made
+from backproject.batch.job import Failure, Job, Made, attempt
+from backproject.batch.ledger import Ledger
 from backproject.batch.settings import Settings
 from backproject.batch.stores import FolderStore
 from backproject.cli.main import main
-from backproject.errors import InputError, OutputError
+from backproject.errors import FileMissingError, InputError, OutputError
 from backproject.geometry.rig import RigSettings
+from backproject.io.sources.source import Asked
+from backproject.pipeline import observe
 
 
 @pytest.fixture
@@ -74,6 +79,79 @@ def test_what_failed_is_tried_again_by_the_next_run(aged, tmp_path):
     assert (tally.there, seen.names) == (3, ["shape000.ply"])
 
 
+def test_the_folder_before_a_failure_goes_with_the_next_success(aged, tmp_path):
+    out = tmp_path / "out"
+    run([aged], out)
+    (aged / "shape001.ply").write_text("nonsense")
+    for _ in range(2):
+        assert run([aged], out)[0].failed == 1
+    assert len(list((out / "shapes").iterdir())) == 4, "until then it is the best there is"
+    octahedron(99).save(aged / "shape001.ply")
+    assert run([aged], out)[0].failed == 0
+    run([aged], tmp_path / "fresh")
+    assert tree(out / "shapes") == tree(tmp_path / "fresh" / "shapes")
+
+
+@pytest.mark.parametrize("step", [(Ledger, "add"), (FolderStore, "remove")])
+def test_a_driver_killed_while_it_replaces_a_folder_leaves_no_old_one(aged, tmp_path, step):
+    """Killed right after either of the two steps: the next run mends it."""
+    out = tmp_path / "out"
+    run([aged], out)
+    [old] = [row["folder"] for row in ledger_rows(out) if row["input"].endswith("001.ply")]
+    octahedron(99).save(aged / "shape001.ply")
+    owner, name = step
+    do = getattr(owner, name)
+
+    def killed_after(self, given):
+        do(self, given)
+        if given == old or name == "add":
+            raise KeyboardInterrupt
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(owner, name, killed_after)
+        with pytest.raises(KeyboardInterrupt):
+            run([aged], out)
+    assert run([aged], out)[0].failed == 0
+    run([aged], tmp_path / "fresh")
+    assert tree(out / "shapes") == tree(tmp_path / "fresh" / "shapes")
+
+
+def test_what_is_found_whole_keeps_what_it_cost(aged, tmp_path):
+    """Touched, and after a failure: the last rows tell what the first did."""
+    out, told = tmp_path / "out", ("seconds", "busy", "bytes", "peak", "host")
+    run([aged], out)
+    first = {row["input"]: row for row in ledger_rows(out)}
+    page = (out / "index.html").read_text()
+    bad = aged / "shape000.ply"
+    whole = bad.read_bytes()
+    bad.write_bytes(b"nonsense")
+    run([aged], out)
+    bad.write_bytes(whole)
+    os.utime(aged / "shape002.ply")
+    _, seen = run([aged], out)
+    assert [row["fresh"] for row in seen.rows] == [False, False]
+    for row in ledger_rows(out)[-2:]:
+        assert all(row[name] for name in told)
+        assert {name: row[name] for name in told} == {
+            name: first[row["input"]][name] for name in told
+        }
+    assert (out / "index.html").read_text() == page
+
+
+def test_means_are_of_the_shapes_whose_cost_is_known(aged, tmp_path):
+    """A ledger that lost its rows makes no shape cheaper than it was."""
+    out = tmp_path / "out"
+    run([aged], out)
+    ledger = out / "ledger.jsonl"
+    row = ledger_rows(out)[0] | {"busy": 3.0, "bytes": 2_000_000}
+    ledger.write_text(json.dumps(row) + "\n")
+    run([aged], out)
+    told = Reader((out / "index.html").read_text()).text
+    assert "4 shapes" in told
+    assert "3 s" in told
+    assert "2 MB" in told
+
+
 @pytest.mark.parametrize(
     "other",
     [
@@ -115,6 +193,39 @@ def test_a_camera_list_counts_by_what_it_holds(tmp_path):
     recipe = before.recipe
     cameras.write_text("1 0 0\n0 1 0\n0 0 -1\n")
     assert replace(before).recipe != recipe
+
+
+@pytest.mark.parametrize("option", ["camera_file", "color_folder"])
+def test_what_is_read_beside_captures_counts_by_what_it_holds(tmp_path, option):
+    """Files and folders alike, whose names stay; and no worker reads them for it again."""
+    file = tmp_path / "known" if option == "camera_file" else tmp_path / "known" / "one.png"
+    file.parent.mkdir(exist_ok=True)
+    file.write_bytes(b"before")
+    before = Settings(task="fuse", reading=Asked(**{option: tmp_path / "known"}))
+    recipe = before.recipe
+    file.write_bytes(b"after!")
+    assert replace(before).recipe != recipe
+    assert pickle.loads(pickle.dumps(before)).recipe == recipe
+    file.unlink()
+    again = replace(before, reading=Asked(**{option: file}))
+    with pytest.raises(FileMissingError, match=f"--{option.replace('_', '-')}"):
+        run([tmp_path], tmp_path / "out", again)
+    assert not (tmp_path / "out").exists()
+
+
+def test_settings_travel_with_what_they_were_when_the_run_began(few, tmp_path):
+    """The file of cameras is gone when the jobs are done: no worker looks for it."""
+    cameras = tmp_path / "cameras.txt"
+    cameras.write_text("1 0 0\n0 1 0\n0 0 1\n")
+    settings = Settings(task="render", rig=RigSettings(rig=str(cameras), size=24))
+    tally, _ = run([few], tmp_path / "out", settings, do=partial(without, cameras))
+    assert tally.done == 8
+
+
+def without(file, job):
+    """Do a job as in another process, where a file is not."""
+    file.unlink(missing_ok=True)
+    return attempt(pickle.loads(pickle.dumps(job)))
 
 
 def test_out_that_holds_something_else_is_refused(few, tmp_path):
@@ -203,6 +314,7 @@ def test_parquet_holds_the_same(summed):
 def test_the_page_shows_the_worst_and_says_what_failed_and_why(summed):
     page = Reader((summed / "index.html").read_text())
     assert "23 shapes, roundtrip" in page.text
+    assert "Left what was given" in page.text
     with (summed / "scores.csv").open() as stream:
         rows = [row for row in csv.DictReader(stream) if row["status"] == "done"]
     ordered = sorted(rows, key=lambda row: -float(row["chamfer"]))
@@ -214,6 +326,20 @@ def test_the_page_shows_the_worst_and_says_what_failed_and_why(summed):
     assert page.text.count("cannot be read as PLY") == 1, "one reason, of two shapes"
     assert "shape003.ply" in page.text
     assert "shape005.ply" in page.text
+
+
+def test_the_driver_syncs_the_ledger_while_it_waits(few, tmp_path, monkeypatch):
+    ticks = []
+    monkeypatch.setattr(Ledger, "tick", lambda _self: ticks.append(time.monotonic()))
+    [slow, *_] = sorted(few.iterdir())
+    run([slow], tmp_path / "out", engine=partial(Processes, 1), do=sleepy)
+    assert len(ticks) >= 3, "with no row, a second after the other"
+
+
+def sleepy(job):
+    """Do a job slowly."""
+    time.sleep(2.5)
+    return attempt(job)
 
 
 class Greedy(Engine):
@@ -269,6 +395,22 @@ def test_what_may_pass_is_tried_as_often_as_asked(few, tmp_path, kind, attempts)
     assert {row["attempts"] for row in seen.rows} == {attempts}
 
 
+@pytest.mark.parametrize("lens", [{"orthographic": 1.2}, {"fov": 30.0}, {"distance": 2.0}])
+def test_the_rig_has_the_lens_that_is_asked_for(tmp_path, lens):
+    folder, out = make_shapes(tmp_path / "in", 1), tmp_path / "out"
+    said = [word for name, value in lens.items() for word in (f"--{name}", str(value))]
+    command = ["batch", str(folder), "-o", str(out), "--engine", "serial", "--quiet", *said]
+    small = ["--task", "render", "--rig", "fibonacci:3", "--size", "24"]
+    assert main([*command, *small]) == 0
+    [row] = ledger_rows(out)
+    made = bp.ViewSet.load(out / "shapes" / row["folder"] / "views.npz")
+    rig = RigSettings(rig="fibonacci:3", size=24, **lens)
+    alone = observe(bp.Mesh.load(row["input"]), rig.build())
+    assert made.rig.orthographic.all() == ("orthographic" in lens)
+    np.testing.assert_array_equal(made.depth, alone.depth)
+    np.testing.assert_array_equal(made.rig.intrinsics, alone.rig.intrinsics)
+
+
 @pytest.mark.parametrize("task", ["fuse", "check"])
 def test_captures_are_fused_and_checked_alike(tmp_path, task):
     made = ["--rig", "fibonacci:8", "--size", "48"]
@@ -291,6 +433,7 @@ def test_captures_are_fused_and_checked_alike(tmp_path, task):
         told = json.loads((folder / "findings.json").read_text())
         assert told == json.loads(json.dumps(alone.to_dict()))
         assert row["facts"]["clash_given"] == alone.clash_given
+    assert "Left what was given" not in (out / "index.html").read_text(), "there is one picture"
 
 
 def test_the_command_says_what_it_did_and_which_failed(tmp_path, capsys):
@@ -318,6 +461,11 @@ def test_the_command_says_what_it_did_and_which_failed(tmp_path, capsys):
         (["--memory", "0"], "--memory"),
         (["--rig", "fibonacci:0"], "fibonacci"),
         (["--near", "1"], "--near"),
+        (["--near", "1", "--far", "2"], "--near: got it with --task roundtrip"),
+        (["--task", "render", "--axes", "opengl"], "--axes: got it with --task render"),
+        (["--without-color"], "--without-color"),
+        (["--orthographic", "1", "--fov", "40"], "--orthographic"),
+        (["--orthographic", "0"], "--orthographic"),
     ],
 )
 def test_options_that_cannot_be_are_one_line(few, tmp_path, capsys, asked, told):

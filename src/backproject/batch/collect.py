@@ -50,10 +50,15 @@ def flat(row: Row) -> dict[str, Any]:
 
 
 def write_table(known: Mapping[str, Last], out: Path) -> list[Path]:
-    """Write the table of each input's last row; return the files."""
+    """Write the table of each input's last row; return the files. Of a name that is no text, bytes
+    are written as numbers.
+    """
     path = out / TABLE
     columns = _columns(flat(row) for row in rows_of(known))
-    with atomic_file(path) as beside, beside.open("w", newline="", encoding="utf-8") as stream:
+    with (
+        atomic_file(path) as beside,
+        beside.open("w", newline="", encoding="utf-8", errors="backslashreplace") as stream,
+    ):
         table = csv.DictWriter(stream, columns, restval="")
         table.writeheader()
         table.writerows(flat(row) for row in rows_of(known))

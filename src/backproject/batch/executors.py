@@ -24,6 +24,8 @@ from backproject.kernels.parallel import available_threads
 T = TypeVar("T")
 _PATIENCE = 5.0
 """Seconds that a worker with nothing to do has to end by itself."""
+_LONGEST = 2e6
+"""Seconds that the system can wait: it counts milliseconds in 31 bits. More is no bound."""
 
 
 class WorkerError(Exception):
@@ -80,7 +82,8 @@ class Processes(Engine):
         warm: Callable[[], Any] | None = None,
     ) -> None:
         self._slots = slots
-        self._timeout, self._memory, self._threads, self._warm = timeout, memory, threads, warm
+        self._timeout = None if timeout is not None and timeout > _LONGEST else timeout
+        self._memory, self._threads, self._warm = memory, threads, warm
         self._drivers = ThreadPoolExecutor(slots, "batch")
         self._idle: list[_Worker] = []
         self._all: set[_Worker] = set()
@@ -119,15 +122,14 @@ class Processes(Engine):
     def _call(self, work: Callable[..., T], given: tuple[Any, ...], named: dict[str, Any]) -> T:
         worker = self._take()
         try:
-            result = worker.call(work, given, named, self._timeout)
-        except WorkerError:
+            fine, result = worker.call(work, given, named, self._timeout)
+        except BaseException:  # without a whole answer it may be busy still
             self._drop(worker)
             raise
-        except BaseException:
-            self._give_back(worker)
-            raise
         self._give_back(worker)
-        return result
+        if not fine:
+            raise result
+        return result  # type: ignore[no-any-return]
 
     def _take(self) -> _Worker:
         with self._lock:
@@ -150,7 +152,9 @@ class Processes(Engine):
             raise CrashedError("the executor was shut down")
         if self._warm is not None:
             try:
-                worker.call(self._warm, (), {}, None)
+                fine, result = worker.call(self._warm, (), {}, None)
+                if not fine:
+                    raise result
             except BaseException:
                 self._drop(worker)
                 raise
@@ -180,11 +184,12 @@ class _Worker:
 
     def call(
         self,
-        work: Callable[..., T],
+        work: Callable[..., Any],
         given: tuple[Any, ...],
         named: dict[str, Any],
         timeout: float | None,
-    ) -> T:
+    ) -> tuple[bool, Any]:
+        """Return whether the call went well, and its result or what it raised."""
         try:
             self._pipe.send((work, given, named))
             if not wait([self._pipe, self._process.sentinel], timeout):
@@ -192,9 +197,7 @@ class _Worker:
             fine, result = self._pipe.recv()
         except (EOFError, OSError) as error:
             raise CrashedError(self._how_it_ended()) from error
-        if not fine:
-            raise result
-        return result  # type: ignore[no-any-return]
+        return fine, result
 
     def end(self, *, kill: bool) -> None:
         """End the process: by the pipe, which it watches, or at once."""

@@ -10,7 +10,7 @@ from functools import lru_cache
 from pathlib import Path, PurePosixPath
 from typing import IO
 
-from backproject.batch.inputs import Input
+from backproject.batch.inputs import Input, name_bytes
 from backproject.batch.urls import filesystem_of, is_url
 from backproject.errors import FileMissingError, FormatError
 
@@ -25,6 +25,8 @@ def fetch(given: Input, folder: Path) -> Path:
         FormatError: a damaged archive.
 
     """
+    if given.trouble is not None:
+        raise FormatError(given.trouble)
     if is_url(given.place):
         files, path = filesystem_of(given.place)
         copy = folder / PurePosixPath(path).name
@@ -77,5 +79,5 @@ def content_of(path: Path) -> str:
             return hashlib.file_digest(stream, "sha256").hexdigest()
     whole = hashlib.sha256()
     for file in sorted(each for each in path.rglob("*") if not each.is_dir()):
-        whole.update(f"{file.relative_to(path).as_posix()}\0{content_of(file)}\n".encode())
+        whole.update(name_bytes(f"{file.relative_to(path).as_posix()}\0{content_of(file)}\n"))
     return whole.hexdigest()

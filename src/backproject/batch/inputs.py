@@ -1,6 +1,7 @@
 """What the inputs on a command line name: files, folders, members of archives, URLs.
 
-Nothing here opens a shape: archives' tables of contents, lists and the system's own records only.
+No mesh is opened here: archives' tables of contents, lists and the system's own records tell all.
+Captures are looked into as far as it takes to know what they are.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from backproject.batch.own import Own
 from backproject.batch.urls import filesystem_of, is_url
 from backproject.errors import FileMissingError, FormatError
 from backproject.io.meshes import MESH_FORMATS
@@ -41,7 +43,7 @@ class Input:
 
     `place` is an absolute path or a URL; `member` one of the archive there, and `span` the bytes
     (start, length) where it lies in a tar. `stamp` changes when the content does; None where
-    nothing tells without reading.
+    nothing tells without reading. `trouble` is why nothing can come of it, if that is known.
     """
 
     name: str
@@ -49,11 +51,12 @@ class Input:
     member: str | None = None
     span: tuple[int, int] | None = None
     stamp: str | None = None
+    trouble: str | None = None
 
 
-def inputs_of(asked: Iterable[str], kind: Kind, *, skip: Path | None = None) -> list[Input]:
+def inputs_of(asked: Iterable[str], kind: Kind, *, skip: Iterable[Path | str] = ()) -> list[Input]:
     """Return the shapes that the user's words name, each once, in their order; folders in that of
-    names. What lies in the folder `skip` is passed over.
+    names. What lies in the folders `skip`, paths or URLs, is passed over, whatever word names it.
 
     Raises:
         FileMissingError: a word that names nothing.
@@ -61,23 +64,35 @@ def inputs_of(asked: Iterable[str], kind: Kind, *, skip: Path | None = None) -> 
 
     """
     found: dict[str, Input] = {}
-    for word in asked:
-        named = list(_named_by(word, kind, skip))
-        if not named:
+    own = Own(skip)
+    words = list(asked)
+    for word in words:
+        named = list(_named_by(word, kind, own))
+        if not named and not own.holds(word):
             expected = " ".join(MESH_FORMATS) if kind == "mesh" else "depth maps with cameras"
             raise FileMissingError(f"{word}: holds no {kind}, expected some: {expected}")
         for each in named:
-            found.setdefault(each.name, each)
+            if not own.holds(each.place):
+                found.setdefault(each.name, each)
+    if not found:
+        raise FileMissingError(
+            f"{' '.join(words)}: names nothing but this run's own results, expected some {kind}"
+        )
     return list(found.values())
+
+
+def name_bytes(name: str) -> bytes:
+    """Return a name as bytes, also one that is no text: file systems know names as bytes."""
+    return name.encode("utf-8", "surrogateescape")
 
 
 def in_shard(name: str, shard: tuple[int, int]) -> bool:
     """Return whether an input belongs to a part (number, of how many), by its name alone."""
     number, count = shard
-    return int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big") % count == number
+    return int.from_bytes(hashlib.sha256(name_bytes(name)).digest()[:8], "big") % count == number
 
 
-def _named_by(word: str, kind: Kind, skip: Path | None) -> Iterator[Input]:
+def _named_by(word: str, kind: Kind, own: Own) -> Iterator[Input]:
     if is_url(word):
         yield from _in_url(word, kind)
         return
@@ -89,21 +104,21 @@ def _named_by(word: str, kind: Kind, skip: Path | None) -> Iterator[Input]:
         yield from chosen
         return
     if os.path.lexists(word):
-        yield from _at(Path(word), kind, skip)
+        yield from _at(Path(word), kind, own)
         return
     matches = sorted(glob.glob(word, recursive=True))  # noqa: PTH207  (Path's: no absolute ones)
     if not matches:
         raise FileMissingError(f"{word}: no such file or folder, expected a {kind} or several")
     for match in matches:
-        yield from _at(Path(match), kind, skip)
+        yield from _at(Path(match), kind, own)
 
 
-def _at(path: Path, kind: Kind, skip: Path | None) -> Iterator[Input]:
+def _at(path: Path, kind: Kind, own: Own) -> Iterator[Input]:
     """Yield what a path that exists stands for: itself, or what it holds."""
     if path.is_dir():
-        yield from _in_folder(path, kind, skip)
+        yield from _in_folder(path, kind, own)
     elif path.suffix.lower() in LISTS:
-        yield from _in_list(path, kind, skip)
+        yield from _in_list(path, kind, own)
     elif kind == "mesh" and is_archive(path):
         yield from _in_archive(path)
     else:
@@ -115,7 +130,7 @@ def file_input(path: Path) -> Input:
     return Input(path.as_posix(), str(path.absolute()), stamp=_stamp_of(path))
 
 
-def _in_list(path: Path, kind: Kind, skip: Path | None) -> Iterator[Input]:
+def _in_list(path: Path, kind: Kind, own: Own) -> Iterator[Input]:
     """Yield what a text file lists, one a line, from its own folder; what is missing is an input
     all the same, which will fail.
     """
@@ -129,15 +144,25 @@ def _in_list(path: Path, kind: Kind, skip: Path | None) -> Iterator[Input]:
             continue
         word = word if is_url(word) else str(path.parent / word)
         try:
-            yield from _named_by(word, kind, skip)
-        except FileMissingError:
-            yield Input(Path(word).as_posix(), str(Path(word).absolute()))
+            yield from _named_by(word, kind, own)
+        except (FileMissingError, FormatError, OSError) as error:
+            yield _failing(word, error)
 
 
-def _in_folder(folder: Path, kind: Kind, skip: Path | None) -> Iterator[Input]:
-    """Yield the shapes below a folder, in the order of names."""
-    if skip is not None and folder.resolve() == skip.resolve():
+def _failing(word: str, error: Exception) -> Input:
+    """Return an input of which nothing can come: it costs a row, and not the run."""
+    name, place = (word, word) if is_url(word) else (Path(word).as_posix(), Path(word).absolute())
+    return Input(name, str(place), trouble=" ".join(str(error).split()))
+
+
+def _in_folder(folder: Path, kind: Kind, own: Own, seen: set[str] | None = None) -> Iterator[Input]:
+    """Yield the shapes below a folder, in the order of names; links are followed, but no folder is
+    `seen` twice.
+    """
+    seen, real = set() if seen is None else seen, os.path.realpath(folder)
+    if own.holds(folder) or real in seen:
         return
+    seen.add(real)
     if kind == "capture" and (whole := _capture_at(folder)):
         yield file_input(whole)
         return
@@ -145,12 +170,23 @@ def _in_folder(folder: Path, kind: Kind, skip: Path | None) -> Iterator[Input]:
         path = folder / entry.name
         if entry.name.startswith("."):
             continue
-        if entry.is_dir(follow_symlinks=False):
-            yield from _in_folder(path, kind, skip)
+        if entry.is_dir():
+            yield from _in_folder(path, kind, own, seen)
         elif kind == "mesh" and path.suffix.lower() in MESH_FORMATS:
             yield file_input(path)
-        elif (kind == "mesh" and is_archive(path)) or (kind == "capture" and _recognised(path)):
-            yield from _at(path, kind, skip)
+        elif kind == "mesh":
+            yield from _in_archive_of_folder(path)
+        elif _recognised(path):
+            yield from _at(path, kind, own)
+
+
+def _in_archive_of_folder(path: Path) -> Iterator[Input]:
+    """Yield the members, or what will fail, as nobody named the archive itself."""
+    try:
+        if is_archive(path):
+            yield from _in_archive(path)
+    except (FormatError, OSError) as error:
+        yield _failing(str(path), error)
 
 
 def _capture_at(folder: Path) -> Path | None:

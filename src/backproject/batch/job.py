@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from backproject.batch.fetch import content_of, fetch
-from backproject.batch.inputs import Input
+from backproject.batch.inputs import Input, name_bytes
 from backproject.batch.settings import Settings
 from backproject.batch.stores import Store, write_manifest
 from backproject.batch.tasks import Work, do_task
@@ -126,7 +126,7 @@ def id_of(name: str, content: str) -> str:
     """Return the folder of an input: readable, and its own for each name and content."""
     own_part = name.partition("::")[0]  # of a chain of URLs, the one inside the others
     readable = re.sub(r"[^A-Za-z0-9._]+", "-", own_part)[-_NAMED:].strip("-.")
-    told = hashlib.sha256("\0".join((name, content)).encode()).hexdigest()[:16]
+    told = hashlib.sha256(name_bytes("\0".join((name, content)))).hexdigest()[:16]
     return f"{readable}-{told}"
 
 

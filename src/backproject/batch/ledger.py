@@ -8,7 +8,7 @@ import platform
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +18,16 @@ Row = dict[str, Any]
 Shard = tuple[int, int]
 PATTERN = "ledger*.jsonl"
 LOCK = ".lock"
+SUMMARY_LOCK = f"{LOCK}-summary"
 _SYNC = 1.0
-"""Seconds after which a row is on the disk itself, and not only with the system."""
+"""Seconds after which rows are on the disk itself, and not only with the system."""
 
 
 @dataclass(frozen=True)
 class Last:
-    """Of an input's last row what the next run asks for, and where the row is."""
+    """Of an input's last row what the next run asks for, and where the row is; of the last row that
+    said done, `folder`, `digest` and where it is (`made`), also if the input failed since.
+    """
 
     done: bool
     at: str
@@ -35,6 +38,7 @@ class Last:
     digest: str | None
     ledger: Path
     offset: int
+    made: tuple[Path, int] | None = None
 
 
 class Ledger:
@@ -43,7 +47,7 @@ class Ledger:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o666)
-        self._synced = 0.0
+        self._synced, self._dirty = 0.0, False
         size = os.fstat(self._file).st_size
         if size and os.pread(self._file, 1, size - 1) != b"\n":
             self._write(b"\n")
@@ -56,13 +60,20 @@ class Ledger:
 
         """
         self._write(json.dumps(row).encode() + b"\n")
-        if time.monotonic() - self._synced > _SYNC:
+        self._dirty = True
+        self.tick()
+
+    def tick(self) -> None:
+        """Let rows reach the disk, if the last time is long enough ago; to be called now and then,
+        also when there is no new row.
+        """
+        if self._dirty and time.monotonic() - self._synced > _SYNC:
             self.sync()
 
     def sync(self) -> None:
         """Let all rows reach the disk."""
         os.fsync(self._file)
-        self._synced = time.monotonic()
+        self._synced, self._dirty = time.monotonic(), False
 
     def close(self) -> None:
         """Sync, and let go of the file."""
@@ -109,25 +120,45 @@ def read_row(line: bytes) -> Row | None:
     return row if sound else None
 
 
+def row_at(path: Path, offset: int) -> Row | None:
+    """Return the row whose line begins there."""
+    with path.open("rb") as lines:
+        lines.seek(offset)
+        return read_row(lines.readline())
+
+
 def last_rows(paths: Iterable[Path]) -> dict[str, Last]:
     """Return the last row of each input in all ledgers, by its time."""
     found: dict[str, Last] = {}
+    made: dict[str, Last] = {}
     for path in paths:
         for offset, row in rows_in(path):
-            known = found.get(row["input"])
-            if known is None or str(row.get("at")) >= known.at:
-                found[row["input"]] = Last(
-                    done=row["status"] == "done",
-                    at=str(row.get("at")),
-                    task=str(row.get("task")),
-                    stamp=row.get("stamp"),
-                    recipe=row.get("recipe"),
-                    folder=row.get("folder"),
-                    digest=row.get("digest"),
-                    ledger=path,
-                    offset=offset,
-                )
+            last, name = _last_of(row, path, offset), row["input"]
+            for lasts in (found, made) if last.done else (found,):
+                known = lasts.get(name)
+                if known is None or last.at >= known.at:
+                    lasts[name] = last
+    for name, last in found.items():
+        if name in made and not last.done:
+            was = made[name]
+            found[name] = replace(last, folder=was.folder, digest=was.digest, made=was.made)
     return found
+
+
+def _last_of(row: Row, path: Path, offset: int) -> Last:
+    done = row["status"] == "done"
+    return Last(
+        done=done,
+        at=str(row.get("at")),
+        task=str(row.get("task")),
+        stamp=row.get("stamp"),
+        recipe=row.get("recipe"),
+        folder=row.get("folder"),
+        digest=row.get("digest"),
+        ledger=path,
+        offset=offset,
+        made=(path, offset) if done else None,
+    )
 
 
 @contextmanager
@@ -149,6 +180,19 @@ def locked(out: Path, shard: Shard | None) -> Iterator[None]:
     finally:
         for file in held:
             os.close(file)
+
+
+@contextmanager
+def summing_up(out: Path) -> Iterator[None]:
+    """Wait until no other driver sums up a folder, and let none until the end."""
+    import fcntl  # POSIX alone has it
+
+    file = os.open(out / SUMMARY_LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(file)
 
 
 def _lock(path: Path, *, shared: bool) -> int:

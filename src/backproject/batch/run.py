@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -22,6 +24,8 @@ from backproject.batch.ledger import (
     ledgers_in,
     locked,
     name_of,
+    row_at,
+    summing_up,
 )
 from backproject.batch.plan import jobs_of
 from backproject.batch.settings import Settings
@@ -32,6 +36,8 @@ from backproject.errors import OutputError
 
 SHAPES = "shapes"
 WORK = ".work"
+COSTS = ("seconds", "busy", "bytes", "peak", "host")
+"""What a row tells of the making, and a shape that was found whole cost before."""
 
 
 def run_batch(
@@ -54,16 +60,17 @@ def run_batch(
     folder or a URL, if not to `out`.
 
     Raises:
-        FileMissingError: an input that is not there.
+        FileMissingError: an input, or a file among the settings, that is not there.
         OutputError: another driver is at work in `out`, it holds something else, or it is full.
 
     """
     check_out(out)
-    inputs = inputs_of(asked, settings.kind, skip=out)
+    _ = settings.recipe  # once, here: it travels with the settings, and workers read no file for it
+    inputs = inputs_of(asked, settings.kind, skip=[out, *([store] if store else [])])
     if shard:
         inputs = [each for each in inputs if in_shard(each.name, shard)]
     out.mkdir(parents=True, exist_ok=True)
-    with locked(out, shard), _work_folder(out, shard) as work:
+    with locked(out, shard), _work_folder(_work_at(out, store, shard)) as work:
         place = store_at(store or out / SHAPES, work=work)
         known = last_rows(ledgers_in(out))
         _check_task(known, settings, out)
@@ -76,7 +83,7 @@ def run_batch(
                 tally,
                 retries=retries,
                 do=do,
-                listen=listen,
+                listen=_also_ticking(ledger, listen),
             )
         listen(tally, None)
         sum_up(out, place)
@@ -107,10 +114,13 @@ def check_out(out: Path) -> None:
 
 
 def sum_up(out: Path, store: Store) -> None:
-    """Write the table and the page of all rows in a folder."""
-    known = last_rows(ledgers_in(out))
-    write_table(known, out)
-    write_summary(known, store, out)
+    """Write the table and the page of all rows in a folder: one driver at a time, so that the last
+    has read the rows of all.
+    """
+    with summing_up(out):
+        known = last_rows(ledgers_in(out))
+        write_table(known, out)
+        write_summary(known, store, out)
 
 
 def _check_task(known: Mapping[str, Last], settings: Settings, out: Path) -> None:
@@ -140,27 +150,60 @@ def _jobs(
 
 
 def _recorder(ledger: Ledger, known: Mapping[str, Last], place: Store) -> Callable[[Row], None]:
-    """Return what writes a row, and then removes the folder of what the input was before."""
+    """Return what writes a row, and first removes the folder of what the input was before.
+
+    First, for a driver that ends between the two: the next one finds a row without its folder, and
+    does what it takes, while a folder without a row would stay.
+    """
 
     def record(row: Row) -> None:
-        ledger.add(row)
         before = known.get(row["input"])
-        if row["status"] == "done" and before and before.folder not in (None, row["folder"]):
-            assert before.folder is not None
-            place.remove(before.folder)
+        if row["status"] == "done" and before:
+            if before.folder not in (None, row["folder"]):
+                assert before.folder is not None
+                place.remove(before.folder)
+            row = _with_costs(row, before)
+        ledger.add(row)
 
     return record
 
 
+def _with_costs(row: Row, before: Last) -> Row:
+    """Return a row with what its folder cost, if it was there, of the row that told of it."""
+    if row["fresh"] or before.digest != row["digest"] or before.made is None:
+        return row
+    told = row_at(*before.made) or {}
+    return row | {name: told[name] for name in COSTS if name in told}
+
+
+def _work_at(out: Path, store: str | None, shard: Shard | None) -> Path:
+    """Return where this driver makes folders: on the file system of those that they become."""
+    part = f"-{shard[0]}-of-{shard[1]}" if shard else ""
+    if store is None or is_url(store):
+        return out / f"{WORK}{part}"
+    # in a store, and not beside it: it may be a mount; by OUT, as several may have one store
+    own = hashlib.sha256(os.fsencode(out.resolve())).hexdigest()[:8]
+    return Path(store) / f"{WORK}-{own}{part}"
+
+
 @contextmanager
-def _work_folder(out: Path, shard: Shard | None) -> Iterator[Path]:
+def _work_folder(work: Path) -> Iterator[Path]:
     """Yield where folders are made; what a driver that was killed left there goes first."""
-    work = out / (f"{WORK}-{shard[0]}-of-{shard[1]}" if shard else WORK)
     shutil.rmtree(work, ignore_errors=True)
     try:
         yield work
     finally:
         shutil.rmtree(work, ignore_errors=True)
+
+
+def _also_ticking(ledger: Ledger, listen: Listener) -> Listener:
+    """Return a listener that lets the ledger's rows reach the disk, also while none is added."""
+
+    def heard(tally: Tally, row: Row | None) -> None:
+        ledger.tick()
+        listen(tally, row)
+
+    return heard
 
 
 @contextmanager

@@ -8,11 +8,13 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from importlib import metadata
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal
 
+from backproject.batch.fetch import content_of
 from backproject.batch.inputs import Kind
-from backproject.errors import InputError
+from backproject.errors import FileMissingError, InputError
 from backproject.fusion.fuse import Surface
 from backproject.geometry.rig import Rig, RigSettings
 from backproject.io.sources.source import Asked
@@ -79,12 +81,17 @@ class Settings:
 
     @cached_property
     def cameras(self) -> Rig:
-        """The rig, around the origin; a file of cameras is read once, by the driver."""
+        """The rig, around the origin; a file of cameras is read once, and travels with this."""
         return self.rig.build()
 
     @cached_property
     def described(self) -> dict[str, Any]:
-        """The settings that the task's results depend on, as plain values for JSON."""
+        """The settings that the task's results depend on, as plain values for JSON.
+
+        Raises:
+            FileMissingError: a file or a folder among them is not there.
+
+        """
         told: dict[str, Any] = {
             "task": self.task,
             "version": version(),
@@ -94,8 +101,7 @@ class Settings:
             told["rig"] = asdict(self.rig) | {"sha256": _digest_of(self.cameras)}
         else:
             told["reading"] = {
-                name: value if isinstance(value, bool | int | float | None) else str(value)
-                for name, value in vars(self.reading).items()
+                name: _told(name, value) for name, value in vars(self.reading).items()
             }
         if self.task in ("roundtrip", "fuse"):
             told |= {
@@ -111,11 +117,22 @@ class Settings:
         return hashlib.sha256(json.dumps(self.described, sort_keys=True).encode()).hexdigest()
 
 
+def _told(name: str, value: Any) -> Any:
+    """Return a setting as JSON has it; a file or a folder counts by what it holds, too."""
+    if not isinstance(value, Path):
+        return value
+    if not value.exists():
+        option = name.replace("_", "-")
+        raise FileMissingError(f"--{option} {value}: no such file or folder, expected it")
+    return {"path": str(value), "sha256": content_of(value)}
+
+
 def version() -> str:
     """Return this package's version."""
     return metadata.version("backproject")
 
 
 def _digest_of(rig: Rig) -> str:
-    told = (rig.intrinsics.tobytes(), rig.world_from_camera.tobytes(), rig.width, rig.height)
+    arrays = (rig.intrinsics, rig.world_from_camera, rig.orthographic)
+    told = (*(each.tobytes() for each in arrays), rig.width, rig.height)
     return hashlib.sha256(repr(told).encode()).hexdigest()

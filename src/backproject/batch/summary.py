@@ -59,6 +59,7 @@ class _Sums:
 
     done: int = 0
     failed: int = 0
+    measured: int = 0
     busy: float = 0.0
     bytes: int = 0
     task: str = "roundtrip"
@@ -75,6 +76,7 @@ class _Sums:
 
     def _done(self, row: Row) -> None:
         self.done += 1
+        self.measured += bool(row.get("seconds"))  # of one found whole, the row may be lost
         self.busy += row.get("busy") or 0.0
         self.bytes += row.get("bytes") or 0
         facts = row.get("facts") or {}
@@ -104,7 +106,7 @@ def write_summary(known: Mapping[str, Last], store: Store, out: Path) -> Path:
     """Write the page, one file that needs no other; return it."""
     sums = _Sums()
     for row in rows_of(known):
-        sums.add(row)
+        sums.add(_as_text(row))
     page = document(
         title=f"{sums.done + sums.failed:,} shapes, {sums.task}",
         lead=joined(
@@ -117,15 +119,23 @@ def write_summary(known: Mapping[str, Last], store: Store, out: Path) -> Path:
     return out / PAGE
 
 
+def _as_text(row: Row) -> Row:
+    """Return a row whose bytes of names that are no text are written as in the table."""
+    told = {name: row[name] for name in ("input", "reason") if isinstance(row.get(name), str)}
+    return row | {
+        name: text.encode("utf-8", "backslashreplace").decode() for name, text in told.items()
+    }
+
+
 def _figures(sums: _Sums) -> Iterator[tuple[str, str, str]]:
     yield f"{sums.done:,}", "Done", "shapes"
     yield f"{sums.failed:,}", "Failed", "shapes"
     for name, what in JUDGED[sums.task][:1]:
         if name in sums.values:
             yield f"{_at(sums.values[name], 0.5):.2g}", f"Median {name}", what
-    if sums.done:
-        yield f"{sums.busy / sums.done:.2g} s", "A shape", "of one core, mean"
-        yield f"{sums.bytes / sums.done / 1e6:.2g} MB", "A shape", "of files, mean"
+    if sums.measured:
+        yield f"{sums.busy / sums.measured:.2g} s", "A shape", "of one core, mean"
+        yield f"{sums.bytes / sums.measured / 1e6:.2g} MB", "A shape", "of files, mean"
 
 
 def _at(values: Sequence[float], share: float) -> float:
@@ -196,7 +206,8 @@ def _worst(sums: _Sums, store: Store) -> Markup | None:
         else:
             source = "data:image/png;base64," + base64.b64encode(content).decode("ascii")
             figures.append(picture(source, f"{given}, {name} {value:.3g}", caption))
-    about = f"By {what}. Left what was given, right what was made of it."
+    beside = " Left what was given, right what was made of it." if sums.task == "roundtrip" else ""
+    about = f"By {what}.{beside}"
     return section("The worst", gallery(figures), id_="worst", about=about)
 
 

@@ -41,6 +41,8 @@ from backproject.geometry.rig import RigSettings
 from backproject.io.sources.source import Asked
 from backproject.progress import Progress
 
+OF_BOTH = ("fov", "orthographic", "distance")
+"""What a rig has, and what a user may know of captures."""
 A_MINUTE = 60.0
 """Seconds from a line about how far it is to the next, where no bar is drawn."""
 
@@ -56,6 +58,9 @@ class Given(Asked):
     fov: float | None = None
     """Vertical field of view, in degrees: of the rig (43), or of captures' cameras that come
     without."""
+    orthographic: float | None = None
+    """Orthographic cameras, and the height of their images: of the rig, in diameters of the object;
+    or of captures' cameras, in the unit of their positions, whatever lens the source tells of."""
     distance: float | None = None
     """Of the rig's cameras from the object's centre, in diameters of the object (1.5); or of
     captures' camera directions."""
@@ -63,7 +68,7 @@ class Given(Asked):
     @property
     def cameras(self) -> RigSettings:
         """The rig, with what is not said as in the single commands."""
-        said = {"fov": self.fov, "distance": self.distance}
+        said = {name: getattr(self, name) for name in OF_BOTH}
         known = {name: value for name, value in said.items() if value is not None}
         return RigSettings(rig=self.rig, size=self.size, **known)
 
@@ -71,6 +76,20 @@ class Given(Asked):
     def reading(self) -> Asked:
         """What is known of captures."""
         return Asked(**{name: getattr(self, name) for name in Asked.__dataclass_fields__})
+
+    def check_of_meshes(self, task: Task) -> None:
+        """Refuse what is known of captures, for a task that takes none.
+
+        Raises:
+            InputError: an option that would change nothing.
+
+        """
+        for name, value in vars(self.reading).items():
+            if name not in OF_BOTH and value != Asked.__dataclass_fields__[name].default:
+                raise InputError(
+                    f"--{name.replace('_', '-')}: got it with --task {task}, which takes meshes,"
+                    " expected --task fuse or check"
+                )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -144,10 +163,11 @@ class Batch(Common):
         if self.simplify is not None:
             check_tolerance("--simplify", self.simplify)
         _shard(self.shard)
+        self.given.reading.check()
         if self._settings().kind == "mesh":
+            self.given.check_of_meshes(self.task)
             bytes = RENDER_BYTES if self.task == "render" else ROUNDTRIP_BYTES
             build_rig(self.given.cameras, pixel_bytes=bytes)
-        self.given.reading.check()
         check_out(self.out)
 
     def work(self, report: Reporter) -> None:
