@@ -166,6 +166,18 @@ def test_a_view_of_wrong_pose_lends_nothing_where_it_disagrees(ball):
     assert off(mesh, waves).max() < CLOSE
 
 
+def test_a_view_that_fusion_leaves_out_lends_no_colour(ball):
+    """As if it were not there: it stands aside, and all that it shows is black."""
+    poses, colors = ball.rig.world_from_camera.copy(), ball.colors.copy()
+    poses[7, :3, 3] += 0.06 * poses[7, :3, 0]
+    colors[7] = 0
+    moved = replace(ball, rig=replace(ball.rig, world_from_camera=poses), colors=colors)
+    with pytest.warns(bp.ContradictionWarning, match="left out .* views 7 "):
+        mesh = bp.fuse(moved, resolution=48)
+    others = ball.subset([k for k in range(len(ball)) if k != 7])
+    np.testing.assert_array_equal(mesh.colors, bp.colorize(mesh, others).colors)
+
+
 def test_views_that_see_nothing_of_a_mesh_leave_it_without_colours(ball):
     elsewhere = bp.Mesh(sphere(RADIUS).vertices + 50, sphere(RADIUS).faces)
     assert bp.colorize(elsewhere, ball).colors is None

@@ -132,7 +132,7 @@ class Samples:
     `noise_of` (N,) that of each view by how far it disagrees with the others, nan where nothing
     tells; `outvoted` (N,): the share of each view's pixels that are no samples; `disputed`: the
     share of outvoted ones among all that continue into a neighbour; `pixel`: `footprint` beside
-    the median depth.
+    the median depth; `left_out`: the views that `observe` took for not measured.
     """
 
     points: NDArray[np.float64]
@@ -146,6 +146,7 @@ class Samples:
     disputed: float
     pixel: float
     between: Callable[[float, float], NDArray[np.float64]]
+    left_out: tuple[int, ...] = ()
 
 
 def observe(views: ViewSet, *, noise: float | None, threads: int) -> tuple[Evidence, Samples]:
@@ -153,7 +154,8 @@ def observe(views: ViewSet, *, noise: float | None, threads: int) -> tuple[Evide
 
     `noise` is the standard deviation of depth in scene units, by default estimated from how far the
     views disagree. A view that disagrees far more than the others is left out, as if it had
-    measured nothing, if there are enough others. Exact views pass as they are.
+    measured nothing, if there are enough others; the samples tell which. Exact views pass as they
+    are.
 
     Raises:
         ReconstructionError: no pixel is left.
@@ -176,7 +178,7 @@ def observe(views: ViewSet, *, noise: float | None, threads: int) -> tuple[Evide
     _warn_of_contradictions(samples.disputed, odd)
     least = EXACT * samples.footprint
     if samples.noise <= least:
-        return evidence, samples
+        return evidence, replace(samples, left_out=tuple(odd))
     told = np.isfinite(samples.noise_of) & (noise is None)
     noise_of = np.maximum(np.where(told, samples.noise_of, samples.noise), least)
     if noise is None:
@@ -187,7 +189,10 @@ def observe(views: ViewSet, *, noise: float | None, threads: int) -> tuple[Evide
     left = sample(views, evidence, noise=None, threads=threads)
     trust = np.minimum(1.0, (np.median(noise_of) / noise_of) ** 2)
     return evidence, replace(
-        left, noise=min(left.noise, samples.noise), weights=left.weights * trust[left.view_of]
+        left,
+        noise=min(left.noise, samples.noise),
+        weights=left.weights * trust[left.view_of],
+        left_out=tuple(odd),
     )
 
 
