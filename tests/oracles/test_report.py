@@ -221,6 +221,15 @@ def test_large_images_are_shown_smaller_without_mixing_depths():
 # ---- numbers
 
 
+def test_the_self_test_draws_no_colours():
+    wall = rectangle((-0.5, -0.5), (0.5, 0.5))
+    wall = replace(wall, colors=np.full((4, 3), 99, np.uint8))
+    views = bp.render(wall, bp.Rig.looking_at([(0, 0, 2)], size=40))
+    stages = set()
+    self_test(wall, views, diameter=2.0, progress=lambda stage, _share: stages.add(stage))
+    assert stages == {"render"}
+
+
 @pytest.mark.parametrize("behind", [0.02, -0.02])
 def test_the_self_test_tells_how_far_and_on_which_side_the_mesh_lies(behind):
     """A wall before one camera, moved along its axis, a quarter cut off, and a patch beside."""
