@@ -79,7 +79,21 @@ def test_scores_need_no_colours(capture, tmp_path):
     copy = tmp_path / "capture"
     bp.ViewSet.load(capture).save(copy)
     (copy / "color" / "000.png").write_bytes(b"spoilt")
+    mesh, page = tmp_path / "mesh.ply", tmp_path / "page.html"
+    assert run("fuse", capture, "-o", mesh, "--resolution", 32) == 0
+    compare = ("compare", mesh, mesh, "--capture", copy, "--samples", 1000)
+    assert run(*compare, "--no-report") == 0
+    assert run(*compare, "--report", page) == 1  # the report shows them
+    assert run(*compare, "--report", page, "--without-color") == 0
+    assert run("fuse", copy, "-o", mesh) == 1
+
+
+def test_the_report_of_scores_shows_the_views_colours_unless_told_otherwise(capture, tmp_path):
     mesh = tmp_path / "mesh.ply"
     assert run("fuse", capture, "-o", mesh, "--resolution", 32) == 0
-    assert run("compare", mesh, mesh, "--capture", copy, "--samples", 1000) == 0
-    assert run("fuse", copy, "-o", mesh) == 1
+    compare = ("compare", mesh, mesh, "--capture", capture, "--samples", 1000, "--report")
+    sizes = []
+    for name, options in (("with.html", ()), ("without.html", ("--without-color",))):
+        assert run(*compare, tmp_path / name, *options) == 0
+        sizes.append((tmp_path / name).read_text("utf-8").count("<img"))
+    assert sizes[0] > sizes[1]
