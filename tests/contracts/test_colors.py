@@ -373,7 +373,15 @@ def test_paths_that_lead_nowhere_or_outside_give_no_colours(name, tmp_path):
         frame["file_path"] = name.format(k)
         save_image(ramps((40, 30), k), tmp_path / f"{k}.jpg")
     (folder / "transforms.json").write_text(json.dumps(content))
-    assert load(folder).colors is None
+    views = load(folder)
+    assert views.colors is None
+    if name == "../{}.jpg":
+        assert "3 of 3 images lie outside c: '0.jpg', ... (--allow-outside" in because(views)
+        colors = load(folder, allow_outside=True).colors
+        blue = [int(each[5, 5, 2]) for each in colors]
+        np.testing.assert_allclose(blue, [0, 50, 100], atol=1)  # JPEG rounds
+    elif name:
+        assert "outside" in because(views) or "not there" in because(views)
 
 
 def test_an_image_that_cannot_be_read_is_refused_unless_colours_are_left_out(tmp_path):
