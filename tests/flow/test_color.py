@@ -5,6 +5,7 @@ import pytest
 from shapes import painted, sphere_views
 
 import backproject as bp
+from backproject.checking.turns import turned
 from backproject.cli.main import main
 
 RADIUS, RIG = 0.4, bp.Rig.dodecahedron(distance=1.5, size=64)
@@ -67,12 +68,21 @@ def test_info_tells_of_colours(capture, capsys):
     assert "of every pixel" in told
 
 
-def test_convert_and_check_keep_them(capture, tmp_path):
+def test_convert_keeps_them(capture, tmp_path):
     given = bp.ViewSet.load(capture).colors
     assert run("convert", capture, "-o", tmp_path / "a.npz", "--to", "npz") == 0
     np.testing.assert_array_equal(bp.ViewSet.load(tmp_path / "a.npz").colors, given)
-    assert run("check", capture, "-o", tmp_path / "checked") == 0
-    assert bp.ViewSet.load(tmp_path / "checked").colors.shape == given.shape
+
+
+def test_check_turns_them_back_with_their_depth(tmp_path):
+    mesh = bp.normalize(bp.Mesh.load("examples/data/cc0_headphones_ngons.obj")).mesh
+    plain = bp.render(mesh, bp.Rig.dodecahedron(size=96))
+    views = painted(plain, lambda points: 128 + 200 * points.clip(-0.6, 0.6))
+    turned(views, np.eye(20, dtype=np.int64)[3]).save(tmp_path / "spoilt")
+    assert run("check", tmp_path / "spoilt", "-o", tmp_path / "checked") == 0
+    again = bp.ViewSet.load(tmp_path / "checked")
+    np.testing.assert_array_equal(again.depth, views.depth)
+    np.testing.assert_array_equal(again.colors, views.colors)
 
 
 def test_scores_need_no_colours(capture, tmp_path):
