@@ -1,5 +1,7 @@
 """What Blender shows of its objects is the mesh that comes out, and meshes go in and out again."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from shapes import box, joined, sphere
@@ -44,6 +46,35 @@ def test_a_mesh_comes_back_with_its_support(scene):
     np.testing.assert_array_equal(back.faces, given.faces)
     np.testing.assert_array_equal(back.support, support)
     np.testing.assert_array_equal(back.vertices, given.vertices.astype(np.float32))
+
+
+def colored(mesh):
+    """Return the mesh with all levels of red, green and blue among its colours."""
+    levels = np.arange(len(mesh.vertices))
+    colors = np.stack([levels % 256, 255 - levels % 256, 7 * levels % 256], axis=1)
+    return replace(mesh, colors=colors.astype(np.uint8))
+
+
+def test_a_mesh_comes_back_with_its_colours(scene):
+    given = colored(sphere(0.5, splits=3))
+    assert len(np.unique(given.colors[:, 0])) == 256
+    shown = meshes.add_mesh("coloured", given, scene.collection)
+    color = shown.data.color_attributes.active_color
+    assert (color.name, color.data_type, color.domain) == ("colors", "BYTE_COLOR", "POINT")
+    np.testing.assert_array_equal(mesh_of(shown).colors, given.colors)
+    assert mesh_of(shown, add_box(scene)).colors is None
+
+
+def test_a_cloud_keeps_its_colours(scene):
+    given = colored(sphere(0.5, splits=3))
+    nowhere = np.full(given.vertices.shape, np.nan)
+    views = np.full(len(given.vertices), -1, np.int32)
+    cloud = bp.PointCloud(given.vertices, nowhere, views, given.colors)
+    data = meshes.add_cloud("cloud", cloud, scene.collection).data
+    flat = np.empty(4 * len(data.vertices), np.float32)
+    data.color_attributes["colors"].data.foreach_get("color_srgb", flat)
+    wanted = np.insert(given.colors, 3, 255, axis=1)
+    np.testing.assert_array_equal(np.rint(255 * flat.reshape(-1, 4)), wanted)
 
 
 def test_support_is_known_only_where_all_know_it(scene):

@@ -112,14 +112,31 @@ def test_turned_images_keep_the_colours_of_their_depth(label):
     np.testing.assert_array_equal(turned_back(there, labels).colors, colors)
 
 
-def test_mending_views_mends_their_colours():
+def test_colours_change_no_diagnosis():
     views = sphere_views(0.4, bp.Rig.dodecahedron(distance=1.5, size=24))
     colors = np.random.default_rng(0).integers(0, 256, (*views.depth.shape, 3), np.uint8)
-    views = replace(views, colors=colors)
-    diagnosis = bp.check(views)
-    plain = bp.check(replace(views, colors=None))
-    assert diagnosis.to_dict() == plain.to_dict()
-    assert diagnosis.apply(views).colors.shape == colors.shape
+    diagnosis = bp.check(replace(views, colors=colors))
+    assert diagnosis.to_dict() == bp.check(views).to_dict()
+
+
+def some_turned(views):
+    return turned(views, np.isin(np.arange(20), [3, 8]).astype(np.int64))
+
+
+def in_text_order(views):
+    return views.subset(sorted(range(20), key=str))
+
+
+@pytest.mark.parametrize("spoil", [some_turned, in_text_order])
+def test_mending_views_mends_their_colours(spoil):
+    mesh = bp.normalize(bp.Mesh.load("examples/data/cc0_headphones_ngons.obj")).mesh
+    colors = np.rint(128 + 200 * mesh.vertices).clip(0, 255).astype(np.uint8)
+    views = bp.render(replace(mesh, colors=colors), bp.Rig.dodecahedron(size=96))
+    spoilt = replace(spoil(views), rig=views.rig)  # the images alone
+    assert (spoilt.colors != views.colors).any()
+    mended = bp.check(spoilt).apply(spoilt)
+    np.testing.assert_array_equal(mended.depth, views.depth)
+    np.testing.assert_array_equal(mended.colors, views.colors)
 
 
 def test_every_point_has_the_colour_of_its_pixel():
@@ -373,7 +390,15 @@ def test_paths_that_lead_nowhere_or_outside_give_no_colours(name, tmp_path):
         frame["file_path"] = name.format(k)
         save_image(ramps((40, 30), k), tmp_path / f"{k}.jpg")
     (folder / "transforms.json").write_text(json.dumps(content))
-    assert load(folder).colors is None
+    views = load(folder)
+    assert views.colors is None
+    if name == "../{}.jpg":
+        assert "3 of 3 images lie outside c: '0.jpg', ... (--allow-outside" in because(views)
+        colors = load(folder, allow_outside=True).colors
+        blue = [int(each[5, 5, 2]) for each in colors]
+        np.testing.assert_allclose(blue, [0, 50, 100], atol=1)  # JPEG rounds
+    elif name:
+        assert "outside" in because(views) or "not there" in because(views)
 
 
 def test_an_image_that_cannot_be_read_is_refused_unless_colours_are_left_out(tmp_path):

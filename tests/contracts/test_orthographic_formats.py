@@ -8,6 +8,9 @@ import numpy as np
 import pytest
 
 import backproject as bp
+from backproject.checking.meaning import Reading
+from backproject.checking.numbers import Numbers
+from backproject.cli.main import main
 from backproject.geometry.plausibility import fitting_unit
 from backproject.io.sources import arrays, colmap, open3d, tum
 from backproject.io.sources.registry import SOURCES, read_views
@@ -177,6 +180,20 @@ def test_what_contradicts_itself_is_refused(asked, told, tmp_path):
 def test_check_refuses_what_it_cannot_check():
     with pytest.raises(bp.InputError, match=r"^views: 1 of 3 are orthographic, expected pinholes"):
         bp.check(SOME)
+
+
+def test_the_command_names_the_source_that_it_cannot_check(tmp_path, capsys):
+    SOME.save(tmp_path / "capture")
+    assert main(["check", str(tmp_path / "capture")]) == 1
+    said = capsys.readouterr().err
+    assert f"{tmp_path / 'capture'}: views: 1 of 3 are orthographic" in said.replace("\n", " ")
+
+
+def test_what_mends_views_leaves_their_kind_of_camera():
+    again = Reading(unit=2.0, shift=0.5).apply(SOME)
+    np.testing.assert_array_equal(again.rig.orthographic, SOME.rig.orthographic)
+    mended = Numbers((), (), 1.1, 0.9, 1.0, 0.0, (0.0, 0.0), 0, 0, 0, 0).apply(SOME)
+    np.testing.assert_array_equal(mended.rig.orthographic, SOME.rig.orthographic)
 
 
 def test_depth_in_the_cameras_unit_is_not_called_wrong():

@@ -334,7 +334,7 @@ BAD = {
     ),
     "no intrinsics": (
         changed(False, lambda d, _: (d / "camera_primesense.json").unlink()),
-        "expected intrinsics",
+        "expected intrinsics: .* or give --fov, or --orthographic",
     ),
 }
 

@@ -5,6 +5,7 @@ import pytest
 from shapes import painted, sphere_views
 
 import backproject as bp
+from backproject.checking.turns import turned
 from backproject.cli.main import main
 
 RADIUS, RIG = 0.4, bp.Rig.dodecahedron(distance=1.5, size=64)
@@ -67,19 +68,42 @@ def test_info_tells_of_colours(capture, capsys):
     assert "of every pixel" in told
 
 
-def test_convert_and_check_keep_them(capture, tmp_path):
+def test_convert_keeps_them(capture, tmp_path):
     given = bp.ViewSet.load(capture).colors
     assert run("convert", capture, "-o", tmp_path / "a.npz", "--to", "npz") == 0
     np.testing.assert_array_equal(bp.ViewSet.load(tmp_path / "a.npz").colors, given)
-    assert run("check", capture, "-o", tmp_path / "checked") == 0
-    assert bp.ViewSet.load(tmp_path / "checked").colors.shape == given.shape
+
+
+def test_check_turns_them_back_with_their_depth(tmp_path):
+    mesh = bp.normalize(bp.Mesh.load("examples/data/cc0_headphones_ngons.obj")).mesh
+    plain = bp.render(mesh, bp.Rig.dodecahedron(size=96))
+    views = painted(plain, lambda points: 128 + 200 * points.clip(-0.6, 0.6))
+    turned(views, np.eye(20, dtype=np.int64)[3]).save(tmp_path / "spoilt")
+    assert run("check", tmp_path / "spoilt", "-o", tmp_path / "checked") == 0
+    again = bp.ViewSet.load(tmp_path / "checked")
+    np.testing.assert_array_equal(again.depth, views.depth)
+    np.testing.assert_array_equal(again.colors, views.colors)
 
 
 def test_scores_need_no_colours(capture, tmp_path):
     copy = tmp_path / "capture"
     bp.ViewSet.load(capture).save(copy)
     (copy / "color" / "000.png").write_bytes(b"spoilt")
+    mesh, page = tmp_path / "mesh.ply", tmp_path / "page.html"
+    assert run("fuse", capture, "-o", mesh, "--resolution", 32) == 0
+    compare = ("compare", mesh, mesh, "--capture", copy, "--samples", 1000)
+    assert run(*compare, "--no-report") == 0
+    assert run(*compare, "--report", page) == 1  # the report shows them
+    assert run(*compare, "--report", page, "--without-color") == 0
+    assert run("fuse", copy, "-o", mesh) == 1
+
+
+def test_the_report_of_scores_shows_the_views_colours_unless_told_otherwise(capture, tmp_path):
     mesh = tmp_path / "mesh.ply"
     assert run("fuse", capture, "-o", mesh, "--resolution", 32) == 0
-    assert run("compare", mesh, mesh, "--capture", copy, "--samples", 1000) == 0
-    assert run("fuse", copy, "-o", mesh) == 1
+    compare = ("compare", mesh, mesh, "--capture", capture, "--samples", 1000, "--report")
+    sizes = []
+    for name, options in (("with.html", ()), ("without.html", ("--without-color",))):
+        assert run(*compare, tmp_path / name, *options) == 0
+        sizes.append((tmp_path / name).read_text("utf-8").count("<img"))
+    assert sizes[0] > sizes[1]

@@ -71,6 +71,19 @@ def test_a_saved_file_holds_cameras_depth_points_and_meshes(capture, tmp_path, c
     )
 
 
+def test_meshes_of_one_name_are_all_shown(capture, tmp_path):
+    paths = [tmp_path / folder / "mesh.ply" for folder in "ab"]
+    for path, side in zip(paths, (1, 2), strict=True):
+        path.parent.mkdir()
+        box(side).save(path)
+    out = tmp_path / "all.rrd"
+    assert main(["view", str(capture / "cap"), *map(str, paths), "--save", str(out)]) == 0
+    told = read(out)
+    for name, side in (("mesh", 1), ("mesh-2", 2)):
+        _, corners = told[f"{MESHES}{name}", "Mesh3D:vertex_positions"]
+        assert np.ptp(corners) == side
+
+
 def test_an_orthographic_camera_is_an_outline_around_all_that_it_sees(tmp_path):
     views = bp.render(box(), bp.Rig.fibonacci(2, distance=3, size=(24, 16), extent=4.0))
     with Viewer("flat", save=tmp_path / "flat.rrd") as viewer:

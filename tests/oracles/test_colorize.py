@@ -166,6 +166,18 @@ def test_a_view_of_wrong_pose_lends_nothing_where_it_disagrees(ball):
     assert off(mesh, waves).max() < CLOSE
 
 
+def test_a_view_that_fusion_leaves_out_lends_no_colour(ball):
+    """As if it were not there: it stands aside, and all that it shows is black."""
+    poses, colors = ball.rig.world_from_camera.copy(), ball.colors.copy()
+    poses[7, :3, 3] += 0.06 * poses[7, :3, 0]
+    colors[7] = 0
+    moved = replace(ball, rig=replace(ball.rig, world_from_camera=poses), colors=colors)
+    with pytest.warns(bp.ContradictionWarning, match="left out .* views 7 "):
+        mesh = bp.fuse(moved, resolution=48)
+    others = ball.subset([k for k in range(len(ball)) if k != 7])
+    np.testing.assert_array_equal(mesh.colors, bp.colorize(mesh, others).colors)
+
+
 def test_views_that_see_nothing_of_a_mesh_leave_it_without_colours(ball):
     elsewhere = bp.Mesh(sphere(RADIUS).vertices + 50, sphere(RADIUS).faces)
     assert bp.colorize(elsewhere, ball).colors is None
@@ -242,15 +254,58 @@ def test_a_wire_that_shows_nothing_but_edges_has_its_own_colour():
     assert (bp.colorize(wire, views).colors == 200).all()
 
 
-def test_rendered_colours_are_those_of_the_places_that_are_seen():
+@pytest.mark.parametrize("rig", [RIG, FLAT], ids=["pinhole", "orthographic"])
+def test_rendered_colours_are_those_of_the_places_that_are_seen(rig):
     mesh = sphere(RADIUS, splits=5)
-    views = bp.render(replace(mesh, colors=np.rint(waves(mesh.vertices)).astype(np.uint8)), RIG)
+    views = bp.render(replace(mesh, colors=np.rint(waves(mesh.vertices)).astype(np.uint8)), rig)
     wanted = painted(views, waves).colors.astype(int)
     hit = views.silhouettes
     # Rounding at the vertices, and after; between them waves bend by 900 a unit squared, over an
     # edge of a 40th of the radius at most.
     assert np.abs(views.colors[hit] - wanted[hit]).max() <= 1.5 + 900 * (RADIUS / 20) ** 2 / 8
     assert (views.colors[~hit] == 0).all()
+
+
+@pytest.mark.parametrize("rig", [RIG, FLAT], ids=["pinhole", "orthographic"])
+def test_colours_are_linear_on_faces_that_reach_behind_the_camera(rig):
+    def ramp(points):
+        return 128 + 5 * points
+
+    mesh = rectangle((-20, -20), (20, 20), height=-0.5)
+    mesh = joined(mesh, replace(mesh, vertices=mesh.vertices[:, [1, 2, 0]]))
+    views = bp.render(replace(mesh, colors=ramp(mesh.vertices).astype(np.uint8)), rig)
+    wanted = painted(views, ramp, nothing=(0, 0, 0)).colors.astype(int)
+    assert views.silhouettes.mean() > 0.4
+    # rounding twice, and depth, which is of float32
+    assert np.abs(views.colors - wanted).max() <= 1
+    alone = bp.render(replace(mesh, colors=ramp(mesh.vertices).astype(np.uint8)), rig, threads=1)
+    np.testing.assert_array_equal(views.colors, alone.colors)
+
+
+@pytest.mark.parametrize("extent", [None, 1.1], ids=["pinhole", "orthographic"])
+@pytest.mark.parametrize("splits", [0, 3, 6])
+def test_every_pixel_that_is_hit_has_a_colour(splits, extent):
+    mesh = sphere(RADIUS, splits=splits)
+    mesh = replace(mesh, colors=np.full((len(mesh.vertices), 3), 255, np.uint8))
+    rig = bp.Rig.fibonacci(5, size=(151, 103), extent=extent)
+    intrinsics = rig.intrinsics.copy()
+    intrinsics[:, :2, 2] += 1 / 3
+    views = bp.render(mesh, replace(rig, intrinsics=intrinsics))
+    assert (views.colors[views.silhouettes] == 255).all()
+    assert (views.colors[~views.silhouettes] == 0).all()
+
+
+@pytest.mark.parametrize("rig", [RIG, FLAT], ids=["pinhole", "orthographic"])
+def test_a_sheet_without_thickness_shows_each_side_in_its_colour(rig):
+    """Both sides are everywhere at the same depth; the one that is turned away lends nothing."""
+    up = rectangle((-0.4, -0.4), (0.4, 0.4))
+    mesh = joined(up, replace(up, faces=up.faces[:, ::-1]))
+    views = bp.render(
+        replace(mesh, colors=np.repeat([RED, GREEN], 4, axis=0).astype(np.uint8)), rig
+    )
+    for k, eye in enumerate(rig.eyes_world):
+        hit = views.silhouettes[k]
+        assert (views.colors[k][hit] == (RED if eye[2] > 0 else GREEN)).all()
 
 
 def test_a_coloured_shape_comes_back_with_its_colours():

@@ -196,6 +196,27 @@ def test_exact_views_of_a_thing_far_from_the_origin_pass_without_a_warning():
         bp.fuse(sphere_views(0.4, RIG).transformed(MOTION), resolution=32)
 
 
+@pytest.mark.parametrize("stray", [1e3, 1e6, 1e10])
+@pytest.mark.parametrize("kind", ["pinhole", "mixed", "orthographic"])
+def test_a_pixel_with_a_depth_far_beyond_the_scene_changes_nothing_but_around_it(kind, stray):
+    """The ray through it is free, and that pixel alone is a sample less."""
+    pinholes = {"pinhole": True, "mixed": np.arange(20) % 2 == 0, "orthographic": False}
+    rig = mixed(RIG, np.broadcast_to(pinholes[kind], 20))
+    views = sphere_views(0.4, rig)
+    depth = views.depth.copy()
+    for k in (6, 7):  # one of either kind
+        depth[k, 0, 0] = depth[k, SIZE // 2, 0] = stray
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        mesh = bp.fuse(replace(views, depth=depth), resolution=48)
+    assert mesh.is_watertight
+    error = np.abs(np.linalg.norm(mesh.vertices, axis=1) - 0.4)
+    clean = bp.fuse(views, resolution=48)
+    assert len(mesh.vertices) == len(clean.vertices)
+    # a 128th of a footprint is what float32 holds of the heights before the farthest
+    assert error.max() < np.abs(np.linalg.norm(clean.vertices, axis=1) - 0.4).max() + FOOTPRINT / 64
+
+
 # --- scores
 
 

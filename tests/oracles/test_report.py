@@ -27,7 +27,7 @@ from backproject.report.images import (
 from backproject.report.markup import Markup, element
 from backproject.report.markup import joined as parts
 from backproject.report.page import POLICY, document, is_page, section, write_page
-from backproject.report.scene import packed
+from backproject.report.scene import packed, packed_cameras
 from backproject.report.scoring import curves, score_rows
 from backproject.report.selftest import self_test
 
@@ -163,6 +163,17 @@ def test_cameras_far_away_are_drawn_nearer():
     assert np.linalg.norm(drawn.eye, axis=1).min() > 49
 
 
+def test_a_camera_at_the_object_s_centre_has_a_side_to_be_shown_from():
+    poses = np.eye(4)[None].repeat(2, axis=0)
+    poses[1, :3, 3] = 0, 0, -3
+    rig = bp.Rig(np.diag([20.0, 20, 1]), poses, 20, 20)
+    views = bp.ViewSet(np.full((2, 20, 20), 0.5), rig)
+    stage = Stage(bp.Similarity(1.0, np.eye(3), np.zeros(3)), 1.0)
+    told = packed_cameras(DrawnCameras.of(views, stage, 0.4, 3))["eye"]
+    np.testing.assert_allclose(np.linalg.norm(told, axis=1), 1, atol=1e-5)
+    np.testing.assert_allclose(told[1], (0, 0, -1))
+
+
 def test_some_points_are_some_of_them_and_the_same_again():
     views = sphere_views(0.5, bp.Rig.fibonacci(4, distance=3, size=40))
     cloud = bp.backproject(views)
@@ -219,6 +230,15 @@ def test_large_images_are_shown_smaller_without_mixing_depths():
 
 
 # ---- numbers
+
+
+def test_the_self_test_draws_no_colours():
+    wall = rectangle((-0.5, -0.5), (0.5, 0.5))
+    wall = replace(wall, colors=np.full((4, 3), 99, np.uint8))
+    views = bp.render(wall, bp.Rig.looking_at([(0, 0, 2)], size=40))
+    stages = set()
+    self_test(wall, views, diameter=2.0, progress=lambda stage, _share: stages.add(stage))
+    assert stages == {"render"}
 
 
 @pytest.mark.parametrize("behind", [0.02, -0.02])

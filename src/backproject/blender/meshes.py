@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
 import bpy
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from backproject.errors import InputError
 from backproject.geometry.cloud import PointCloud
+from backproject.geometry.colors import Colors, as_bytes
 from backproject.geometry.mesh import Mesh
 
 ATTRIBUTE_TYPES = {"i": ("INT", np.int32), "f": ("FLOAT", np.float32)}
@@ -26,6 +27,7 @@ class _Part:
     vertices: NDArray[np.float64]
     faces: NDArray[np.int32]
     support: NDArray[np.int32] | None
+    colors: Colors | None
 
 
 def mesh_of(objects: Sequence[Any], depsgraph: Any) -> Mesh:
@@ -33,7 +35,8 @@ def mesh_of(objects: Sequence[Any], depsgraph: Any) -> Mesh:
     modifiers, instances (collections', particles', geometry nodes'), text and curves, triangulated
     as Blender does it. A negative scale turns faces over, so that their outside stays outside.
 
-    `support` comes back if all of them carry the attribute of that name, as `add_mesh` writes it.
+    `support` and `colors` come back if all of them carry the attribute of that name, as `add_mesh`
+    writes it.
 
     Raises:
         InputError: the objects have no faces there, or are hidden from it.
@@ -46,12 +49,18 @@ def mesh_of(objects: Sequence[Any], depsgraph: Any) -> Mesh:
             " this view layer; expected meshes, surfaces, text or instances, and not hidden"
         )
     offsets = np.cumsum([0] + [len(part.vertices) for part in parts])
-    supports = [part.support for part in parts if part.support is not None]
     return Mesh(
         np.concatenate([part.vertices for part in parts]),
         np.concatenate([part.faces + start for part, start in zip(parts, offsets, strict=False)]),
-        np.concatenate(supports) if len(supports) == len(parts) else None,
+        _joined([part.support for part in parts]),
+        _joined([part.colors for part in parts]),
     )
+
+
+def _joined(values: Sequence[NDArray[Any] | None]) -> NDArray[Any] | None:
+    """Return what is known of the vertices of all parts, None if of one it is not."""
+    known = [each for each in values if each is not None]
+    return np.concatenate(known) if len(known) == len(values) else None
 
 
 def _parts(objects: Sequence[Any], depsgraph: Any) -> Iterator[_Part]:
@@ -77,15 +86,29 @@ def _part(evaluated: Any, world_from_object: NDArray[np.float64]) -> _Part | Non
         points = _column(mesh.vertices, "co", np.float32, 3).astype(np.float64)
         mesh.calc_loop_triangles()
         faces = _column(mesh.loop_triangles, "vertices", np.int32, 3)
-        support = mesh.attributes.get("support")
-        kept = support is not None and (support.domain, support.data_type) == ("POINT", "INT")
-        values = _column(support.data, "value", np.int32, 1)[:, 0] if kept else None
+        support = _values(mesh, "support", "INT", "value", np.int32, 1)
+        colors = _values(mesh, "colors", "BYTE_COLOR", "color_srgb", np.float32, 4)
     finally:
         evaluated.to_mesh_clear()
     if np.linalg.det(world_from_object[:3, :3]) < 0:
         faces = faces[:, ::-1]
     vertices = points @ world_from_object[:3, :3].T + world_from_object[:3, 3]
-    return _Part(vertices, faces, values)
+    return _Part(
+        vertices,
+        faces,
+        None if support is None else support[:, 0],
+        None if colors is None else as_bytes(255 * colors[:, :3]),
+    )
+
+
+def _values(
+    mesh: Any, name: str, kind: str, part: str, dtype: type, width: int
+) -> NDArray[Any] | None:
+    """Return an attribute of the vertices, (V, width), None if there is none of that `kind`."""
+    found = mesh.attributes.get(name)
+    if found is None or (found.domain, found.data_type) != ("POINT", kind):
+        return None
+    return _column(found.data, part, dtype, width)
 
 
 def _column(collection: Any, name: str, dtype: type, width: int) -> NDArray[Any]:
@@ -97,23 +120,29 @@ def _column(collection: Any, name: str, dtype: type, width: int) -> NDArray[Any]
 
 def add_mesh(name: str, mesh: Mesh, collection: Any) -> Any:
     """Return a new object of `mesh` in `collection`, at the origin, its vertices in world
-    coordinates. What the mesh knows of each vertex, `support`, becomes an attribute of that name.
+    coordinates. What the mesh knows of each vertex becomes an attribute of that name: `support`,
+    and `colors` a colour attribute.
 
     Blender keeps single precision.
     """
     data = _new_data(name, mesh.vertices, mesh.faces)
-    for key, values in _vertex_values(mesh):
-        add_attribute(data, key, values)
+    if mesh.support is not None:
+        add_attribute(data, "support", mesh.support)
+    if mesh.colors is not None:
+        add_colors(data, "colors", mesh.colors)
     return _linked(name, data, collection)
 
 
 def add_cloud(name: str, cloud: PointCloud, collection: Any) -> Any:
     """Return a new object of the points of `cloud` in `collection`: a mesh of vertices alone, with
-    the attributes `normal` (zero where unknown) and `view_index` (-1 where unknown).
+    the attributes `normal` (zero where unknown), `view_index` (-1 where unknown), and `colors` if
+    it has some.
     """
     data = _new_data(name, cloud.points, np.empty((0, 3), np.int32))
     add_attribute(data, "normal", np.nan_to_num(cloud.normals, nan=0.0))
     add_attribute(data, "view_index", cloud.view_index)
+    if cloud.colors is not None:
+        add_colors(data, "colors", cloud.colors)
     return _linked(name, data, collection)
 
 
@@ -138,12 +167,15 @@ def add_attribute(data: Any, name: str, values: NDArray[Any]) -> None:
     attribute.data.foreach_set("value", np.ascontiguousarray(values, dtype))
 
 
-def _vertex_values(mesh: Mesh) -> Iterator[tuple[str, NDArray[Any]]]:
-    """Yield name and values of all that a mesh knows of each of its vertices."""
-    for field in fields(mesh):
-        values = getattr(mesh, field.name)
-        if field.name not in ("vertices", "faces") and values is not None:
-            yield field.name, np.asarray(values)
+def add_colors(data: Any, name: str, colors: Colors) -> None:
+    """Give a mesh (`bpy.types.Mesh`) colours (V, 3) of its vertices, and show these of all it has.
+
+    They are sRGB in 8 bits, as Blender's own `BYTE_COLOR` is.
+    """
+    attribute = data.color_attributes.new(name, "BYTE_COLOR", "POINT")
+    opaque = np.concatenate([colors, np.full((len(colors), 1), 255)], axis=1)
+    attribute.data.foreach_set("color_srgb", (opaque / 255).astype(np.float32).ravel())
+    data.color_attributes.active_color = attribute
 
 
 def _new_data(name: str, vertices: NDArray[np.float64], faces: NDArray[np.int32]) -> Any:

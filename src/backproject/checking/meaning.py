@@ -91,7 +91,7 @@ class Reading:
         return replace(
             views,
             depth=depth * np.float32(self.unit),
-            rig=Rig(intrinsics, poses, rig.width, rig.height),
+            rig=replace(rig, intrinsics=intrinsics, world_from_camera=poses),
             step=views.step * self.unit,
         )
 
@@ -220,8 +220,7 @@ class _Search:
         """Return the consistency of few samples, with understood depth (N, H, W)."""
         moved = self._poses[poses].copy()
         moved[:, :3, 3] /= unit  # as well as scaling all depth, and far less work
-        rig = self.views.rig
-        rig = Rig(rig.intrinsics, moved, rig.width, rig.height)
+        rig = replace(self.views.rig, world_from_camera=moved)
         views = replace(self.views, depth=depth, rig=rig)
         return self._few.agreement(views, footprints=footprints).consistency
 

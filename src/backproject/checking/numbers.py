@@ -113,7 +113,8 @@ class Numbers:
         poses = rig.world_from_camera.copy()
         middle = _looked_at(rig)
         poses[:, :3, 3] = middle + self.distance * (poses[:, :3, 3] - middle)
-        changed = Rig(state.intrinsics(rig.intrinsics), poses, rig.width, rig.height)
+        intrinsics = state.intrinsics(rig.intrinsics)
+        changed = replace(rig, intrinsics=intrinsics, world_from_camera=poses)
         return replace(with_depth(views, self.scale, self.offset), rig=changed)
 
 

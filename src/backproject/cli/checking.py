@@ -13,7 +13,7 @@ from backproject.checking.diagnosis import check
 from backproject.cli.checks import check_file_place, check_folder_place
 from backproject.cli.commands import CaptureIn, Common
 from backproject.cli.console import Reporter
-from backproject.errors import FormatError
+from backproject.errors import FormatError, InputError
 from backproject.io.atomic import atomic_file
 from backproject.io.captures import is_own_capture
 from backproject.io.sources.registry import read_views
@@ -46,7 +46,10 @@ class Check(Common):
         """Check, print the findings, and write what was asked for."""
         with report.working(f"reading {self.capture}") as progress:
             views = read_views(self.capture, self.reading)
-            diagnosis = check(views, threads=self.threads, progress=progress)
+            try:
+                diagnosis = check(views, threads=self.threads, progress=progress)
+            except InputError as error:
+                raise InputError(f"{self.capture}: {error}") from error
             if self.json:
                 with atomic_file(self.json) as beside:
                     beside.write_text(json.dumps(diagnosis.to_dict(), indent=2) + "\n", "utf-8")

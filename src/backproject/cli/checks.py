@@ -15,10 +15,10 @@ from backproject.geometry.rig import Rig, RigSettings
 from backproject.io.atomic import atomic_file, atomic_folder
 from backproject.report.viewer import check_rerun
 
-RENDER_BYTES = 10
-"""Memory for a pixel of a depth map while it is rendered: the map, and its scaled copy."""
-ROUNDTRIP_BYTES = 100
-"""And for the round trip: slopes, the cloud and the fusion's samples."""
+RENDER_BYTES = 13
+"""Memory for a pixel of a depth map while it is rendered: the map, its scaled copy and colours."""
+ROUNDTRIP_BYTES = 104
+"""And for the round trip: slopes, the cloud, the fusion's samples and where depth has edges."""
 SAMPLE_BYTES = 400
 """Memory for a sample of a comparison."""
 FUSION_BYTES = 3000

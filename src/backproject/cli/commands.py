@@ -432,7 +432,9 @@ class Compare(Common):
 
     @property
     def _cameras(self) -> Asked:
-        """What was said of the source, of which colours are not needed."""
+        """What was said of the source; scores need no colours, but the report shows them."""
+        if not self.no_report:
+            return self.reading
         return replace(self.reading, without_color=True, color_folder=None)
 
     def check(self) -> None:

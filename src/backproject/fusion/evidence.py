@@ -35,6 +35,10 @@ all heights scale with it.
 """
 BEYOND = 20.0
 """How many footprints the plane `far` lies beyond all that was seen: twice what is a jump."""
+DEEPEST = 2.0**17
+"""What lies so many footprints behind the median of what a view saw is not of an orthographic
+scene: rays that reach it are free. Float32 still holds a 128th of a footprint before it.
+"""
 STEEPEST_TANGENT = 10.0
 """A surface seen at more than this (84 degrees) is taken for a jump in depth."""
 NOISE_SAMPLES = 4000
@@ -100,8 +104,8 @@ class Evidence:
         scales = focals / focal
         for k, far in _far_planes(views):
             lenses[k] = 0.0, 1.0, scales[k] * far, -scales[k]
-            inverse_depth[k] = scales[k] * (far - views.depth[k].astype(np.float64))
-            inverse_depth[k][np.isinf(views.depth[k])] = 0
+            height = scales[k] * (far - views.depth[k].astype(np.float64))
+            inverse_depth[k] = np.maximum(height, 0)  # farther, and nowhere: free all along
         inverse_depth[np.isnan(views.depth)] = UNMEASURED
         count, height, width = inverse_depth.shape
         shape = (2, LEVELS, count, -(-height // TILE), -(-width // TILE))
@@ -132,7 +136,7 @@ class Samples:
     `noise_of` (N,) that of each view by how far it disagrees with the others, nan where nothing
     tells; `outvoted` (N,): the share of each view's pixels that are no samples; `disputed`: the
     share of outvoted ones among all that continue into a neighbour; `pixel`: `footprint` beside
-    the median depth.
+    the median depth; `left_out`: the views that `observe` took for not measured.
     """
 
     points: NDArray[np.float64]
@@ -146,6 +150,7 @@ class Samples:
     disputed: float
     pixel: float
     between: Callable[[float, float], NDArray[np.float64]]
+    left_out: tuple[int, ...] = ()
 
 
 def observe(views: ViewSet, *, noise: float | None, threads: int) -> tuple[Evidence, Samples]:
@@ -153,7 +158,8 @@ def observe(views: ViewSet, *, noise: float | None, threads: int) -> tuple[Evide
 
     `noise` is the standard deviation of depth in scene units, by default estimated from how far the
     views disagree. A view that disagrees far more than the others is left out, as if it had
-    measured nothing, if there are enough others. Exact views pass as they are.
+    measured nothing, if there are enough others; the samples tell which. Exact views pass as they
+    are.
 
     Raises:
         ReconstructionError: no pixel is left.
@@ -176,7 +182,7 @@ def observe(views: ViewSet, *, noise: float | None, threads: int) -> tuple[Evide
     _warn_of_contradictions(samples.disputed, odd)
     least = EXACT * samples.footprint
     if samples.noise <= least:
-        return evidence, samples
+        return evidence, replace(samples, left_out=tuple(odd))
     told = np.isfinite(samples.noise_of) & (noise is None)
     noise_of = np.maximum(np.where(told, samples.noise_of, samples.noise), least)
     if noise is None:
@@ -187,7 +193,10 @@ def observe(views: ViewSet, *, noise: float | None, threads: int) -> tuple[Evide
     left = sample(views, evidence, noise=None, threads=threads)
     trust = np.minimum(1.0, (np.median(noise_of) / noise_of) ** 2)
     return evidence, replace(
-        left, noise=min(left.noise, samples.noise), weights=left.weights * trust[left.view_of]
+        left,
+        noise=min(left.noise, samples.noise),
+        weights=left.weights * trust[left.view_of],
+        left_out=tuple(odd),
     )
 
 
@@ -290,11 +299,12 @@ def sample(views: ViewSet, evidence: Evidence, *, noise: float | None, threads: 
 
 
 def _far_planes(views: ViewSet) -> Iterator[tuple[int, float]]:
-    """Yield each orthographic view, and a depth beyond all that any view saw."""
+    """Yield each orthographic view, and a depth beyond all that any view saw, but for strays."""
     chosen = np.flatnonzero(views.rig.orthographic).tolist()
     if not chosen:
         return
-    boxes = [_corners(views.rig[k], views.depth[k]) for k in range(len(views))]
+    reach = DEEPEST / float(views.rig.intrinsics[chosen, 0, 0].max())
+    boxes = [_corners(views.rig[k], views.depth[k], reach) for k in range(len(views))]
     corners = np.concatenate(boxes)
     if len(corners) == 0:
         corners = views.rig.centers_world
@@ -303,13 +313,15 @@ def _far_planes(views: ViewSet) -> Iterator[tuple[int, float]]:
         yield k, float(camera.project(corners)[1].max()) + BEYOND / camera.intrinsics[0, 0]
 
 
-def _corners(camera: Camera, depth: NDArray[np.float32]) -> NDArray[np.float64]:
+def _corners(camera: Camera, depth: NDArray[np.float32], reach: float) -> NDArray[np.float64]:
     """Return the corners (8, 3), in the world, of what holds all points of a depth map, a pixel
-    wide at least; (0, 3) if there are none.
+    wide at least, but for those that lie farther than `reach` behind their median; (0, 3) if there
+    are none.
     """
     finite = np.isfinite(depth)
     if not finite.any():
         return np.empty((0, 3))
+    finite &= depth <= np.median(depth[finite]) + reach
     columns, rows = np.flatnonzero(finite.any(axis=0)), np.flatnonzero(finite.any(axis=1))
     ends = depth[finite].min(), depth[finite].max()
     sides = (columns[0], columns[-1] + 1), (rows[0], rows[-1] + 1), ends

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Literal, get_args
 
+import numpy as np
+
 from backproject.coloring.colorize import colorize
 from backproject.errors import InputError
 from backproject.fusion.closing import close
@@ -32,7 +34,7 @@ def fuse(
     elsewhere. `mesh.support` tells how many views saw each vertex; where it is 0, the solid is only
     inferred. `noise` is the standard deviation of depth in scene units; by default it is estimated
     from how far the views disagree. Views with colours give the mesh its `colors`, see
-    `coloring.colorize`.
+    `coloring.colorize`, but for those that were left out because they contradict the others.
 
     `resolution` is the number of voxels along the diameter of the scene. What any view sees through
     is outside; what no view sees is inside, unless it takes more unsupported surface to close it
@@ -61,4 +63,5 @@ def fuse(
     mesh = seen_part(mesh) if surface == "seen" else mesh
     if views.colors is None:
         return mesh
-    return colorize(mesh, views, threads=threads, progress=progress)
+    trusted = np.delete(np.arange(len(views)), samples.left_out)
+    return colorize(mesh, views.subset(trusted), threads=threads, progress=progress)

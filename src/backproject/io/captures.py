@@ -43,7 +43,12 @@ from backproject.io.depth_images import (
     read_stored,
     write_depth_image,
 )
-from backproject.io.sources.colors import colors_of, is_inside, with_suffix
+from backproject.io.sources.colors import (
+    colors_of,
+    is_inside,
+    told_of_outside,
+    with_suffix,
+)
 from backproject.io.sources.source import FLIP, Asked, Cameras, Found, views_of
 
 CAMERAS_FILE = "transforms.json"
@@ -89,13 +94,8 @@ def find_capture(path: Path, asked: Asked) -> Found:
         _check_depth(file, each, shape, cameras_file)
     if len(set(scales)) > 1:  # one code for all: the others' numbers are brought to the first's
         stored = [each * (scale / scales[0]) for each, scale in zip(stored, scales, strict=True)]
-    colors, told = colors_of(
-        color_files(frames, cameras_file.parent),
-        files,
-        stored,
-        asked,
-        "`file_path` names the images",
-    )
+    images, outside = color_files(frames, cameras_file.parent, asked)
+    colors, told = colors_of(images, files, stored, asked, "`file_path` names the images")
     try:
         code = DepthCode(scales[0], own.get("empty"), own.get("not_measured", 0))
     except InputError as error:
@@ -114,7 +114,7 @@ def find_capture(path: Path, asked: Asked) -> Found:
         axes="opengl",
         orthographic=_orthographic(frames),
         because="as written by this program" if own else _CONVENTION,
-        assumptions=[*_told_of_intrinsics(frames[0], sized[0]), *told],
+        assumptions=[*_told_of_intrinsics(frames[0], sized[0]), *outside, *told],
         colors=colors,
         stored_step=own["step"] / code.scale if own.get("step") is not None else None,
         history=own.get("assumptions"),
@@ -142,20 +142,25 @@ def find_cameras(path: Path, asked: Asked, shape: tuple[int, int]) -> Cameras:
     )
 
 
-def color_files(frames: Sequence[Mapping[str, Any]], folder: Path) -> list[Path]:
-    """Return the images that `file_path` of each frame names, inside the folder; none if one of
-    them names none, or leads out of it.
+def color_files(
+    frames: Sequence[Mapping[str, Any]], folder: Path, asked: Asked
+) -> tuple[list[Path], list[Assumption]]:
+    """Return the images that `file_path` of each frame names, and what to tell; none if one of
+    them names none, or leads out of the folder, and that was not asked for.
     """
     names = [frame.get("file_path") for frame in frames]
     files = [folder / name for name in names if isinstance(name, str) and Path(name).name]
-    inside = len(files) == len(names) and all(is_inside(file, folder) for file in files)
-    return [with_suffix(file) for file in files] if inside else []
+    if len(files) < len(names) or not asked.looks_for_color:
+        return [], []
+    if told := told_of_outside(files, folder, asked):
+        return [], told
+    return [with_suffix(file) for file in files], []
 
 
-def named_colors(path: Path) -> list[Path]:
+def named_colors(path: Path, asked: Asked) -> tuple[list[Path], list[Assumption]]:
     """Return the colour images that a transforms.json names, see `color_files`."""
     file = _cameras_file(path)
-    return color_files(_read_frames(file)[0], file.parent)
+    return color_files(_read_frames(file)[0], file.parent, asked)
 
 
 def is_capture(path: Path) -> bool:

@@ -2,24 +2,73 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
+from backproject.geometry.colors import Colors
 from backproject.geometry.mesh import Mesh
 from backproject.geometry.rig import Rig
+from backproject.kernels import paint as painting
 from backproject.kernels import parallel, raster
 from backproject.progress import Progress
 
-Scratch = tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.uint32], NDArray[np.float64]]
-"""What one thread draws with: the last four arguments of `draw_bands` before the depth."""
 BAND_PIXELS = 1 << 22
 """Most pixels drawn at a time by one thread: their inverse depth takes 32 MB."""
+Scratch = tuple[NDArray[Any], ...]
 
 
 def rasterise(mesh: Mesh, rig: Rig, *, threads: int, progress: Progress) -> NDArray[np.float32]:
     """Return planar depth (N, H, W) at the pixel centres, inf where nothing is hit."""
-    threads = threads or parallel.available_threads()
     depth = np.empty((len(rig), rig.height, rig.width), np.float32)
+
+    def scratch(pixels: int) -> Scratch:
+        return *_scratch(mesh), np.zeros(pixels + raster.LANES)
+
+    def heard(share: float) -> None:
+        progress("render", share)
+
+    _over_bands(raster.draw_bands, mesh, rig, scratch, (depth,), threads=threads, heard=heard)
+    return depth
+
+
+def paint(
+    mesh: Mesh, depth: NDArray[np.float32], rig: Rig, *, threads: int, progress: Progress
+) -> Colors:
+    """Return the colours (N, H, W, 3) of what depth maps (N, H, W) show, which `rasterise` made of
+    `mesh` and `rig`; black where nothing is hit. Linear between the vertices of a face.
+    """
+    assert mesh.colors is not None
+    colors = np.zeros((*depth.shape, 3), np.uint8)
+
+    def scratch(_pixels: int) -> Scratch:
+        return _scratch(mesh)
+
+    def heard(share: float) -> None:
+        progress("render colours", share)
+
+    out = (mesh.colors, depth, colors)
+    _over_bands(painting.paint_bands, mesh, rig, scratch, out, threads=threads, heard=heard)
+    return colors
+
+
+def _over_bands(
+    kernel: Callable[..., None],
+    mesh: Mesh,
+    rig: Rig,
+    scratch: Callable[[int], Scratch],
+    images: tuple[NDArray[Any], ...],
+    *,
+    threads: int,
+    heard: Callable[[float], None],
+) -> None:
+    """Call `kernel(start, stop, bands, ..., *scratch, *images)` over all views' bands of rows.
+
+    `scratch(pixels)` makes what one thread draws with in a band of so many pixels.
+    """
+    threads = threads or parallel.available_threads()
     # Few views are cut into bands of rows, so that every thread has work.
     bands = max(-(-threads // len(rig)), -(-rig.height * rig.width // BAND_PIXELS))
     bands = min(bands, rig.height)
@@ -41,11 +90,11 @@ def rasterise(mesh: Mesh, rig: Rig, *, threads: int, progress: Progress) -> NDAr
     def draw(start: int, stop: int) -> None:
         # Taking from a list is atomic under the GIL: no two threads share their scratch.
         try:
-            scratch = idle.pop()
+            mine = idle.pop()
         except IndexError:
-            scratch = _scratch(len(mesh.vertices), len(faces), pixels)
-        raster.draw_bands(start, stop, bands, *scene, *cameras, *scratch, depth)
-        idle.append(scratch)
+            mine = scratch(pixels)
+        kernel(start, stop, bands, *scene, *cameras, *mine, *images)
+        idle.append(mine)
 
     items = len(rig) * bands
     parallel.run(
@@ -53,9 +102,8 @@ def rasterise(mesh: Mesh, rig: Rig, *, threads: int, progress: Progress) -> NDAr
         items,
         threads=threads,
         chunks_per_thread=items,  # one by one: no thread waits long for the last
-        on_chunk=lambda share: progress("render", share),
+        on_chunk=heard,
     )
-    return depth
 
 
 def _beyond(mesh: Mesh, rig: Rig) -> NDArray[np.float64]:
@@ -71,10 +119,10 @@ def _beyond(mesh: Mesh, rig: Rig) -> NDArray[np.float64]:
     return beyond
 
 
-def _scratch(vertices: int, faces: int, pixels: int) -> Scratch:
+def _scratch(mesh: Mesh) -> Scratch:
+    """Return `screen`, `cells` and `order`, see `raster.draw_bands`."""
     return (
-        np.empty((vertices, 3)),
-        np.empty(vertices, np.int64),
-        np.empty(faces, np.uint32),
-        np.zeros(pixels + raster.LANES),
+        np.empty((len(mesh.vertices), 3)),
+        np.empty(len(mesh.vertices), np.int64),
+        np.empty(len(mesh.faces), np.uint32),
     )

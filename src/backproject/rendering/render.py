@@ -7,8 +7,7 @@ from backproject.geometry.mesh import Mesh
 from backproject.geometry.rig import Rig
 from backproject.geometry.views import ViewSet
 from backproject.progress import Progress, silent
-from backproject.rendering.colors import seen_colors
-from backproject.rendering.raster import rasterise
+from backproject.rendering.raster import paint, rasterise
 
 
 def render(mesh: Mesh, rig: Rig, *, threads: int = 0, progress: Progress = silent) -> ViewSet:
@@ -29,5 +28,7 @@ def render(mesh: Mesh, rig: Rig, *, threads: int = 0, progress: Progress = silen
             f"mesh of {len(mesh.vertices)} vertices: no faces, so there is nothing to render"
         )
     depth = rasterise(mesh, rig, threads=threads, progress=progress)
-    colors = None if mesh.colors is None else seen_colors(mesh, depth, rig)
+    if mesh.colors is None:
+        return ViewSet(depth, rig)
+    colors = paint(mesh, depth, rig, threads=threads, progress=progress)
     return ViewSet(depth, rig, colors=colors)

@@ -47,6 +47,13 @@ ROOM = 24
 Floats = NDArray[np.float64]
 
 
+def up_axis(rig: Rig) -> tuple[int, int]:
+    """Return the axis nearest to up in the cameras, from 0 to 2, and 1, or -1 where down is."""
+    upward = -rig.world_from_camera[:, :3, 1].mean(axis=0)
+    axis = int(np.abs(upward).argmax())
+    return axis, 1 if upward[axis] >= 0 else -1
+
+
 @dataclass(frozen=True)
 class Stage:
     """The frame of the 3D views, `stage_from_world`, and the object's `diameter` in the world."""
@@ -57,10 +64,9 @@ class Stage:
     @classmethod
     def around(cls, mesh: Mesh, rig: Rig | None = None) -> Stage:
         """Return the frame around a mesh; up is the axis nearest to up in the cameras, or +y."""
-        upward = -rig.world_from_camera[:, :3, 1].mean(axis=0) if rig else np.array([0.0, 1.0, 0.0])
-        axis = int(np.abs(upward).argmax())
+        axis, sign = up_axis(rig) if rig else (1, 1)
         up = np.zeros(3)
-        up[axis] = -1.0 if upward[axis] < 0 else 1.0
+        up[axis] = sign
         right = np.eye(3)[1 if axis == 0 else 0]
         rotation = np.stack([right, np.cross(up, right), up])
         diameter = 2 * mesh.radius

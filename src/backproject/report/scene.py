@@ -109,7 +109,7 @@ class Scene:
         content: dict[str, Any] = {
             "meshes": meshes,
             "cloud": self._points(),
-            "cameras": _packed_cameras(cameras) if cameras else None,
+            "cameras": packed_cameras(cameras) if cameras else None,
             "colors": {
                 "mesh": hex_of(CLAY),
                 "truth": hex_of(TRUTH),
@@ -148,8 +148,12 @@ class Scene:
         }
 
 
-def _packed_cameras(cameras: DrawnCameras) -> dict[str, Any]:
-    eye = cameras.eye / np.linalg.norm(cameras.eye, axis=1, keepdims=True)
+def packed_cameras(cameras: DrawnCameras) -> dict[str, Any]:
+    """Return cameras as `scene.js` draws them; `eye` are the directions that they stand in."""
+    away = np.linalg.norm(cameras.eye, axis=1, keepdims=True)
+    # what stands at the object's centre is on no side of it: it is shown from the front
+    eye = np.tile(FRONT / np.linalg.norm(FRONT), (len(away), 1))
+    np.divide(cameras.eye, away, out=eye, where=away > 0)
     return {
         "outline": [packed(axis) for axis in cameras.outline.T],
         "place": [packed(axis) for axis in cameras.vertices.T],

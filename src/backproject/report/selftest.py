@@ -5,7 +5,7 @@ It needs no truth. A mesh may pass it and be wrong where no view looked.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -77,7 +77,8 @@ def self_test(
     progress: Progress = silent,
 ) -> SelfTest:
     """Return how the views differ from those of `mesh` by the same cameras."""
-    shown = render(mesh, views.rig, threads=threads, progress=progress).depth
+    plain = replace(mesh, colors=None)  # they would be drawn, too
+    shown = render(plain, views.rig, threads=threads, progress=progress).depth
     each = tuple(
         Difference.between(given, now, diameter)
         for given, now in zip(views.depth, shown, strict=True)

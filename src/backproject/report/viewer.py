@@ -6,6 +6,7 @@ viewer is. It comes with the extra `view`, and is imported here alone.
 
 from __future__ import annotations
 
+from itertools import count
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -20,7 +21,7 @@ from backproject.geometry.rig import Camera, Rig
 from backproject.geometry.views import ViewSet
 from backproject.io.atomic import atomic_file
 from backproject.report.colors import CLAY, INFERRED, view_colors
-from backproject.report.display import split_at_creases
+from backproject.report.display import split_at_creases, up_axis
 from backproject.simplification.decimate import Surface
 
 TIMELINE = "view"
@@ -68,6 +69,7 @@ class Viewer:
         self._recording: Any = rerun.RecordingStream(f"backproject: {name}")
         self._file = atomic_file(save) if save else None
         self._step = 0
+        self._meshes: list[str] = []
 
     def __enter__(self) -> Viewer:
         if self._file:
@@ -99,7 +101,7 @@ class Viewer:
 
     def add_mesh(self, mesh: Mesh, name: str) -> None:
         """Add a mesh in its own colours; without any, what no camera saw of it (`Mesh.support` is
-        0) is violet.
+        0) is violet. A name that another mesh has gets a number.
         """
         rerun = self._rerun
         source, faces, normals = split_at_creases(Surface(mesh.vertices, mesh.faces))
@@ -110,7 +112,7 @@ class Viewer:
             colors = np.where(mesh.support[source][:, None] == 0, INFERRED, colors)
         self._recording.set_time(TIMELINE, sequence=self._step)
         self._recording.log(
-            f"{MESHES}/{_part(name)}",
+            f"{MESHES}/{self._new_name(_part(name))}",
             rerun.Mesh3D(
                 vertex_positions=mesh.vertices[source].astype(np.float32),
                 triangle_indices=faces,
@@ -119,17 +121,17 @@ class Viewer:
             ),
         )
 
+    def _new_name(self, name: str) -> str:
+        """Return a name that no mesh has yet: what has the same name would take its place."""
+        numbered = (name if k == 1 else f"{name}-{k}" for k in count(1))
+        self._meshes.append(next(each for each in numbered if each not in self._meshes))
+        return self._meshes[-1]
+
     def _upright(self, rig: Rig) -> None:
         """Tell which axis is up: the one nearest to up in the cameras."""
-        upward = -rig.world_from_camera[:, :3, 1].mean(axis=0)
-        axis = int(np.abs(upward).argmax())
-        up = "XYZ"[axis]
-        side = "UP" if upward[axis] >= 0 else "DOWN"
-        self._recording.log(
-            WORLD,
-            getattr(self._rerun.ViewCoordinates, f"RIGHT_HAND_{up}_{side}"),
-            static=True,
-        )
+        axis, sign = up_axis(rig)
+        up = f"RIGHT_HAND_{'XYZ'[axis]}_{'UP' if sign > 0 else 'DOWN'}"
+        self._recording.log(WORLD, getattr(self._rerun.ViewCoordinates, up), static=True)
 
     def _add_view(self, view: ViewSet, name: str, color: Any, threads: int) -> None:
         rerun, log = self._rerun, self._recording.log
@@ -164,13 +166,13 @@ class Viewer:
         corners = [(left, top, 0), (right, top, 0), (right, bottom, 0), (left, bottom, 0)]
         return self._rerun.LineStrips3D([[*corners, corners[0]]])
 
-    def _lay_out(self, count: int) -> None:
+    def _lay_out(self, views: int) -> None:
         """Tell what is shown where at first: all in 3D, and beside it a tab for each depth map.
 
         rerun makes points of its own of depth images; ours are exact at the pixels' centres.
         """
         blueprint = self._rerun.blueprint
-        names = [f"{k:03d}" for k in range(count)]
+        names = [f"{k:03d}" for k in range(views)]
         hidden = [f"- /{CAMERAS}/{name}/depth" for name in names]
         in_3d = blueprint.Spatial3DView(
             origin=WORLD, name="in 3D", contents=[f"+ /{WORLD}/**", *hidden]

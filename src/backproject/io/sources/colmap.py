@@ -27,7 +27,7 @@ from backproject.geometry.views import Assumption, ViewSet
 from backproject.io.atomic import atomic_folder
 from backproject.io.color_images import write_color_image
 from backproject.io.depth_images import DepthCode, Stored, read_stored, write_depth_image
-from backproject.io.sources.colors import Colored, colors_of, is_inside
+from backproject.io.sources.colors import Colored, colors_of, told_of_outside
 from backproject.io.sources.depth_folder import because_of
 from backproject.io.sources.folders import MARK, depth_files, dropped, quietly, read_text
 from backproject.io.sources.names import by_name
@@ -393,8 +393,10 @@ def _colors(
     """Return the colours of a workspace's images, and what to tell."""
     folder = path / _IMAGE_FOLDER
     images = [folder / name.replace("\\", "/") for name in names]
-    if not folder.is_dir() or not all(is_inside(image, folder) for image in images):
+    if not folder.is_dir() or not asked.looks_for_color:
         return None, []
+    if told := told_of_outside(images, folder, asked):
+        return None, told
     return colors_of(images, files, stored, asked, "COLMAP's depth maps are its images'")
 
 

@@ -47,6 +47,19 @@ def is_inside(path: Path, folder: Path) -> bool:
         return False
 
 
+def told_of_outside(files: Sequence[Path], folder: Path, asked: Asked) -> list[Assumption]:
+    """Return what to tell if colours are not taken because a file lies outside a folder, and that
+    was not asked for.
+    """
+    outside = [] if asked.allow_outside else [file for file in files if not is_inside(file, folder)]
+    if not outside:
+        return []
+    count = f"{len(outside)} of {len(files)} images lie outside {folder.resolve().name}"
+    named = repr(outside[0].name[:100]) + (", ..." if len(outside) > 1 else "")
+    because = f"{count}: {named} (--allow-outside follows their paths all the same)"
+    return [Assumption("colour", "none", because)]
+
+
 def with_suffix(file: Path) -> Path:
     """Return the image that a path means, which may come without its suffix, as NeRF writes it."""
     if file.suffix.lower() in COLOR_SUFFIXES:

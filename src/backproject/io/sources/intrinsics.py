@@ -75,7 +75,7 @@ def no_intrinsics(folder: Path, found: str) -> FormatError:
     """Return what to raise where nothing says what the camera is."""
     return FormatError(
         f"{folder}: {found}; expected intrinsics: name a file with `fx fy cx cy`, a 3 x 3 matrix or"
-        " Open3D's JSON by --camera-file, or give --fov"
+        " Open3D's JSON by --camera-file, or give --fov, or --orthographic"
     )
 
 

@@ -20,9 +20,10 @@ def _read(path: Path, asked: Asked) -> Found:
     if asked.camera_file is not None:
         return read_folder(folder, asked)
     found = read_folder(folder, replace(asked, camera_file=path))
-    files, because = captures.named_colors(path), "`file_path` names the images"
+    files, outside = captures.named_colors(path, asked)
+    because = "`file_path` names the images"
     colors, told = colors_of(files, found.files, found.stored, asked, because)
-    return replace(found, colors=colors, assumptions=[*found.assumptions, *told])
+    return replace(found, colors=colors, assumptions=[*found.assumptions, *outside, *told])
 
 
 SOURCE = Source(
