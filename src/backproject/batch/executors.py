@@ -115,9 +115,16 @@ class Processes(Engine):
         with self._lock:
             self._closed = True
             there = list(self._all)
+        if not wait:
+            for worker in there:
+                worker.kill()
+        # Threads that talk to a worker see it end, and let go of it themselves: nobody else may
+        # close the pipe that they listen to.
+        self._drivers.shutdown(wait=True)
+        with self._lock:
+            there = list(self._all)
         for worker in there:
             worker.end(kill=not wait)
-        self._drivers.shutdown(wait=True)
 
     def _call(self, work: Callable[..., T], given: tuple[Any, ...], named: dict[str, Any]) -> T:
         worker = self._take()
@@ -198,6 +205,10 @@ class _Worker:
         except (EOFError, OSError) as error:
             raise CrashedError(self._how_it_ended()) from error
         return fine, result
+
+    def kill(self) -> None:
+        """End the process; whoever talks to it is told."""
+        self._process.kill()
 
     def end(self, *, kill: bool) -> None:
         """End the process: by the pipe, which it watches, or at once."""
