@@ -117,7 +117,7 @@ def test_orthographic_views_follow_the_same_way(here, capsys):
     assert scores["watertight"] is True
     assert scores["chamfer"] < 1.1 / 64 / 2
     assert run("check cap") == 1
-    assert capsys.readouterr().err.startswith("backproject: views: 8 of 8 are orthographic")
+    assert capsys.readouterr().err.startswith("backproject: cap: views: 8 of 8 are orthographic")
     assert run("convert cap -o theirs --to colmap") == 1
     assert "which COLMAP's format cannot say" in capsys.readouterr().err
     assert not (here / "theirs").exists()
