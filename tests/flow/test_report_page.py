@@ -99,6 +99,13 @@ class Shown:
         with Image.open(io.BytesIO(shot)) as image:
             return np.asarray(image.convert("RGB")) / 255
 
+    def next_frames(self):
+        """Wait until what was asked for is drawn: three frames."""
+        self.page.evaluate(
+            "() => new Promise((done) => { let left = 3; const next = () =>"
+            " (left-- ? requestAnimationFrame(next) : done()); next(); })"
+        )
+
     def drag(self, side, by):
         """Turn a view with the mouse, and wait until the page was told of the end of it, the other
         followed, if it should, and all of it was drawn.
@@ -111,10 +118,12 @@ class Shown:
         place = self.page.locator(f"#plot-{side}").bounding_box()
         x, y = place["x"] + place["width"] / 2, place["y"] + place["height"] / 2
         mouse = self.page.mouse
+        self.next_frames()
         mouse.move(x, y)
         mouse.down()
-        for step in range(1, 6):
+        for step in range(1, 6):  # the library turns once a frame, as far as the mouse is by then
             mouse.move(x + by * step / 5, y)
+            self.next_frames()
         mouse.up()
         self.page.wait_for_function("window.ended")
         self.page.wait_for_function(
@@ -122,10 +131,7 @@ class Shown:
             " JSON.stringify(document.getElementById(`plot-${side}`)._fullLayout.scene.camera.eye)"
             ")).size === 1"
         )
-        self.page.evaluate(
-            "() => new Promise((done) => { let left = 5; const next = () =>"
-            " (left-- ? requestAnimationFrame(next) : done()); next(); })"
-        )
+        self.next_frames()
 
 
 @pytest.fixture
