@@ -15,7 +15,7 @@ from shapes import rays
 
 import backproject as bp
 from backproject.fusion.evidence import Evidence
-from backproject.kernels import blocks
+from backproject.kernels import carving
 from backproject.kernels.field import clearance
 
 PLACE = {"target": (0.1, 0.1, 0.0), "size": (24, 16)}
@@ -175,7 +175,7 @@ def test_a_fused_block_is_judged_as_its_corners_are_one_by_one(extent):
 def is_free(known, point, margin):
     """Return whether any view sees past a point by more than a margin."""
     everyone = np.arange(len(known.cameras))
-    return blocks.is_free(
+    return carving.is_free(
         known.inverse_depth, known.cameras, known.steepest, *point, margin, everyone, len(everyone)
     )
 
@@ -193,18 +193,18 @@ def test_points_are_judged_together_as_they_are_alone(depth, extent):
     seen = 0
     for spread in (0.3, 1.0, 2.5):
         for _ in range(30):
-            points = rng.normal(0, spread, (blocks.LANES, 3))
-            asked = np.zeros(blocks.ROWS)
-            asked[: 3 * blocks.LANES] = points.T.ravel()
+            points = rng.normal(0, spread, (carving.LANES, 3))
+            asked = np.zeros(carving.ROWS)
+            asked[: 3 * carving.LANES] = points.T.ravel()
             everyone = np.arange(5)
-            count = blocks.ask(
+            count = carving.ask(
                 asked, known.inverse_depth, known.cameras, known.steepest, 0.03, everyone, 5
             )
             alone = [is_free(known, point, 0.03) for point in points]
-            np.testing.assert_array_equal(asked[blocks.FREED :][: blocks.LANES], alone)
+            np.testing.assert_array_equal(asked[carving.FREED :][: carving.LANES], alone)
             assert count == sum(alone)
             seen += count
-    assert 100 < seen < 90 * blocks.LANES - 100
+    assert 100 < seen < 90 * carving.LANES - 100
 
 
 @pytest.mark.parametrize("extent", [None, 0.5])
@@ -222,13 +222,16 @@ def test_a_ball_is_skipped_or_freed_at_once_only_if_all_its_points_agree(size, e
         depth[-1] = rng.choice([0.8, 2.0, np.inf])
         known = evidence(depth, rig)
         for _ in range(40):
-            pixels = rng.uniform((width - 3, height - 3), (width, height), (blocks.LANES, 2))
-            centers = rig[0].unproject(pixels, rng.uniform(0.5, 2.8, blocks.LANES))
+            pixels = rng.uniform((width - 3, height - 3), (width, height), (carving.LANES, 2))
+            centers = rig[0].unproject(pixels, rng.uniform(0.5, 2.8, carving.LANES))
             radius = rng.uniform(0.01, 0.15)
-            asked = np.zeros(blocks.ROWS)
-            asked[: 3 * blocks.LANES] = centers.T.ravel()
-            chosen, counts = np.empty((blocks.LANES, 2), np.int64), np.empty(blocks.LANES, np.int64)
-            blocks.judges(
+            asked = np.zeros(carving.ROWS)
+            asked[: 3 * carving.LANES] = centers.T.ravel()
+            chosen, counts = (
+                np.empty((carving.LANES, 2), np.int64),
+                np.empty(carving.LANES, np.int64),
+            )
+            carving.judges(
                 asked, radius, known.inverse_depth, known.tiles, known.cameras, 0.02, chosen, counts
             )
             directions = rng.normal(size=(24, 3))

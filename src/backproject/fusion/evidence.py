@@ -14,7 +14,7 @@ from backproject.errors import ContradictionWarning, ReconstructionError
 from backproject.geometry.rig import Camera
 from backproject.geometry.views import ViewSet
 from backproject.kernels import parallel
-from backproject.kernels.blocks import LEVELS, TILE, summarise
+from backproject.kernels.carving import LEVELS, TILE, summarise
 from backproject.kernels.field import UNMEASURED
 from backproject.kernels.samples import (
     close_ranks,

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from backproject.fusion.evidence import Evidence, Samples
 from backproject.kernels import blocks as kernel
-from backproject.kernels import nets, parallel
+from backproject.kernels import carving, nets, parallel
 from backproject.progress import Progress
 
 SHELL = np.sqrt(3) / 2
@@ -122,12 +122,12 @@ def carve(
             )  # fmt: skip
         fresh = solid.state[begin:]
         parallel.run(
-            kernel.carve, len(new), new, *field, fresh, threads=threads,
+            carving.carve, len(new), new, *field, fresh, threads=threads,
             on_chunk=_part_of(progress, 1 - left, 1 - left / 2),
         )  # fmt: skip
         beyond = np.empty((len(new), 6), np.int32)
         parallel.run(
-            kernel.look_beyond, len(new), new, *field, solid.table, fresh, beyond, threads=threads
+            carving.look_beyond, len(new), new, *field, solid.table, fresh, beyond, threads=threads
         )
         _note_neighbours(solid.table, new, beyond)
     progress("carving", 1.0)

@@ -9,8 +9,8 @@ from backproject.errors import ReconstructionError
 from backproject.fusion.evidence import EXACT, Evidence, Samples
 from backproject.fusion.solid import SHELL, Solid
 from backproject.geometry.mesh import Mesh
+from backproject.kernels import bins, nets, parallel, snap
 from backproject.kernels import blocks as kernel
-from backproject.kernels import nets, parallel, snap
 from backproject.progress import Progress
 
 REACH_VOXELS = 1.7
@@ -116,17 +116,17 @@ def _filed(
     solid: Solid, samples: Samples, *, threads: int
 ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
     """Return the first sample of every bin, and the samples in the bins' order, see
-    `kernels.snap.file_samples`.
+    `kernels.bins.file_samples`.
     """
     count = len(samples.points)
-    bins, places = np.empty(count, np.int32), np.empty(count, np.int32)
-    first = np.empty(len(solid.blocks) * snap.BINS**3 + 1, np.int32)
+    bin_of, places = np.empty(count, np.int32), np.empty(count, np.int32)
+    first = np.empty(len(solid.blocks) * bins.BINS**3 + 1, np.int32)
     grid = (solid.origin, solid.voxel)
-    parallel.run(snap.find_bins, count, samples.points, *grid, solid.table, bins, threads=threads)
-    snap.sort_bins(bins, first, places)
+    parallel.run(bins.find_bins, count, samples.points, *grid, solid.table, bin_of, threads=threads)
+    bins.sort_bins(bin_of, first, places)
     filed = np.empty((first[-1], 8), np.float32)
     parallel.run(
-        snap.file_samples, count, samples.points, samples.normals, samples.weights,
+        bins.file_samples, count, samples.points, samples.normals, samples.weights,
         samples.view_of, *grid, places, filed, threads=threads,
     )  # fmt: skip
     return first, filed

@@ -3,165 +3,26 @@
 import numpy as np
 from numba import njit
 
-from backproject.kernels.blocks import SIDE, is_free
+from backproject.kernels.bins import (
+    AWAY,
+    ONE,
+    PART,
+    POOL,
+    ZERO,
+    collect_some,
+    padded,
+    part_end,
+    pool_around,
+)
+from backproject.kernels.carving import is_free
+from backproject.kernels.sharpen import bring_together, sharpen
 
-BIN = 2
-"""Corners along a bin's edge: samples are sorted into bins within the stored blocks."""
-BINS = SIDE // BIN
-PART = 4
-"""Cells along the edge of a part of a block, whose vertices look for samples together."""
-POOL = 512
-"""How many samples around a part are held at once, at most: 16 KB."""
-LANES = 32
-"""Samples are padded to a multiple of so many, which SIMD takes at a time."""
-AWAY = np.float32(1e9)
-"""Squared distance, in voxels, of samples that do not count."""
-ZERO, QUARTER, ONE = np.float32(0), np.float32(0.25), np.float32(1)
-LEFT, PASSED = np.float32(-1), np.float32(-2)
-"""What stands for the plane of a sample that has none yet, or will have none."""
 FACING = np.float32(0.1)
 """Least cosine between a sample's normal and the way a vertex faces."""
 FIRST = 1.1
 """Samples count in the first step out to so many times as far as any can be."""
-SURE = np.float32(0.15)
-"""Samples of less weight do not tell a plane: seen at grazing angles, or without slope."""
-ALIKE = np.float32(0.97)
-"""Cosine between the normals of one plane: 14 degrees."""
-COPLANAR = np.float32(0.3)
-"""How many voxels a sample may lie off the plane of another."""
-STRAY = 0.1
-"""A crease lies between planes: of the samples around, no larger share may belong to none."""
 SMOOTH = 0.99
 """Length of the mean normal above which no crease is looked for."""
-SHARP = 0.34
-"""Sine of the least angle between planes that counts as a crease: 20 degrees."""
-
-
-@njit(cache=True, nogil=True)
-def find_bins(start, stop, points, origin, voxel, table, bins):
-    """Fill `bins` (S,) with the bin that each of points [start, stop) lies in, -1 if in no block.
-
-    Bin `((block * BINS + i) * BINS + j) * BINS + k` subdivides a stored block.
-    """
-    for p in range(start, stop):
-        i = int((points[p, 0] - origin[0]) / voxel)
-        j = int((points[p, 1] - origin[1]) / voxel)
-        k = int((points[p, 2] - origin[2]) / voxel)
-        block = table[i // SIDE, j // SIDE, k // SIDE]
-        bins[p] = -1
-        if block >= 0:
-            inner = ((i % SIDE // BIN) * BINS + j % SIDE // BIN) * BINS + k % SIDE // BIN
-            bins[p] = block * BINS**3 + inner
-
-
-@njit(cache=True, nogil=True)
-def sort_bins(bins, first, places):
-    """Fill `first` (bins + 1,) with where each bin begins and `places` (S,) with where each sample
-    goes, -1 if into no bin. Within a bin samples keep their order.
-    """
-    first[:] = 0
-    for p in range(bins.shape[0]):
-        if bins[p] >= 0:
-            first[bins[p] + 1] += 1
-    for b in range(1, first.shape[0]):
-        first[b] += first[b - 1]
-    cursor = first[:-1].copy()
-    for p in range(bins.shape[0]):
-        places[p] = -1
-        if bins[p] >= 0:
-            places[p] = cursor[bins[p]]
-            cursor[bins[p]] += 1
-
-
-@njit(cache=True, nogil=True)
-def file_samples(start, stop, points, normals, weights, view_of, origin, voxel, places, filed):
-    """Write samples [start, stop) to their places in `filed` (S, 8) float32: x, y, z in voxels from
-    the corner of their block, which keeps them to 5e-7 voxels, normal, weight and view.
-    """
-    for p in range(start, stop):
-        place = places[p]
-        if place < 0:
-            continue
-        for axis in range(3):
-            along = (points[p, axis] - origin[axis]) / voxel
-            filed[place, axis] = along - int(along) // SIDE * SIDE
-            filed[place, 3 + axis] = normals[p, axis]
-        filed[place, 6] = weights[p]
-        filed[place, 7] = view_of[p]
-
-
-@njit(cache=True, nogil=True, inline="always")
-def bins_between(low, high, block):
-    """Return the bins of a block along one axis that lie between two places, from the first to
-    before the last.
-    """
-    begin = block * BINS
-    return max(int(low) // BIN - begin, 0), min(int(high) // BIN + 1 - begin, BINS)
-
-
-@njit(cache=True, nogil=True)
-def collect(box, corner, stride, table, first, filed, pool):
-    """Copy every `stride`-th of the samples in a box to `pool` (8, POOL + 1), their places relative
-    to `corner`, and return how many there are, also if the pool has no room for them.
-    """
-    x0, x1 = np.float32(box[0, 0] - corner[0]), np.float32(box[1, 0] - corner[0])
-    y0, y1 = np.float32(box[0, 1] - corner[1]), np.float32(box[1, 1] - corner[1])
-    z0, z1 = np.float32(box[0, 2] - corner[2]), np.float32(box[1, 2] - corner[2])
-    held = 0
-    # Where pixels are much wider than voxels, the box goes beyond the table.
-    for bx in range(
-        max(int(box[0, 0]) // SIDE, 0), min(int(box[1, 0]) // SIDE + 1, table.shape[0])
-    ):
-        i0, i1 = bins_between(box[0, 0], box[1, 0], bx)
-        from_x = np.float32(bx * SIDE - corner[0])
-        for by in range(
-            max(int(box[0, 1]) // SIDE, 0), min(int(box[1, 1]) // SIDE + 1, table.shape[1])
-        ):
-            j0, j1 = bins_between(box[0, 1], box[1, 1], by)
-            from_y = np.float32(by * SIDE - corner[1])
-            for bz in range(
-                max(int(box[0, 2]) // SIDE, 0), min(int(box[1, 2]) // SIDE + 1, table.shape[2])
-            ):
-                if table[bx, by, bz] < 0:
-                    continue
-                k0, k1 = bins_between(box[0, 2], box[1, 2], bz)
-                from_z = np.float32(bz * SIDE - corner[2])
-                for n in range((i1 - i0) * (j1 - j0)):
-                    i, j = i0 + n // (j1 - j0), j0 + n % (j1 - j0)
-                    row = ((table[bx, by, bz] * BINS + i) * BINS + j) * BINS
-                    begin = (first[row + k0] + stride - 1) // stride * stride
-                    for s in range(begin, first[row + k1], stride):
-                        x, y, z = filed[s, 0] + from_x, filed[s, 1] + from_y, filed[s, 2] + from_z
-                        # Always written, and kept by counting: faster than a guess gone wrong.
-                        place = min(held, POOL)
-                        pool[0, place], pool[1, place], pool[2, place] = x, y, z
-                        for field in range(3, 8):
-                            pool[field, place] = filed[s, field]
-                        within = (x >= x0) & (x <= x1) & (y >= y0) & (y <= y1)
-                        held += within & (z >= z0) & (z <= z1)
-    for field in range(8):
-        for s in range(held, padded(held) if held < POOL else held):
-            pool[field, s] = ZERO
-    return held
-
-
-@njit(cache=True, nogil=True)
-def collect_some(box, corner, table, first, filed, pool):
-    """Do as `collect` for so many that the pool has room for them, and return how many it holds and
-    of how many samples every one is one.
-    """
-    stride = 1
-    held = collect(box, corner, stride, table, first, filed, pool)
-    while held > POOL:
-        stride *= held // POOL + 1
-        held = collect(box, corner, stride, table, first, filed, pool)
-    return held, stride
-
-
-@njit(cache=True, nogil=True, inline="always")
-def padded(count):
-    """Return the next multiple of `LANES`: a loop over so many leaves no scalar remainder."""
-    return (count + LANES - 1) & -LANES
 
 
 @njit(cache=True, nogil=True, fastmath={"reassoc", "contract", "nsz"})
@@ -275,46 +136,6 @@ def views_within(x, y, z, reach, pool, lanes, apart, views):
 
 
 @njit(cache=True, nogil=True)
-def part_end(begin, vertices):
-    """Return the end of the run of vertices that lie in the same part as vertex `begin`."""
-    i, j, k = part_of(vertices, begin)
-    end = begin + 1
-    while end < vertices.shape[0] and part_of(vertices, end) == (i, j, k):
-        end += 1
-    return end
-
-
-@njit(cache=True, nogil=True, inline="always")
-def part_of(vertices, v):
-    """Return the part of a block that a vertex on the net lies in."""
-    return int(vertices[v, 0]) // PART, int(vertices[v, 1]) // PART, int(vertices[v, 2]) // PART
-
-
-@njit(cache=True, nogil=True)
-def pool_around(begin, end, net, outward, inset, reach, corner, table, first, filed, pool, box):
-    """Fill `pool` with the samples in reach of the vertices from `begin` to `end`, or of so many
-    of them that there is room.
-
-    Returns how many it holds, for vertices up to which, and of how many samples every one is one: a
-    vertex alone may have more than there is room for.
-    """
-    while True:
-        for axis in range(3):
-            low = high = net[begin, axis] - inset * outward[begin, axis]
-            for v in range(begin + 1, end):
-                along = net[v, axis] - inset * outward[v, axis]
-                low, high = min(low, along), max(high, along)
-            box[0, axis], box[1, axis] = low - reach, high + reach
-        held = collect(box, corner, 1, table, first, filed, pool)
-        if held <= POOL:
-            return held, end, 1
-        if end == begin + 1:
-            held, stride = collect_some(box, corner, table, first, filed, pool)
-            return held, end, stride
-        end = begin + max(1, (end - begin) * POOL // held)
-
-
-@njit(cache=True, nogil=True)
 def snap(
     start, stop, net, outward, origin, voxel, table, first, filed,
     reach, inset, kept, width, trust, rounds, beside, views, vertices, support,
@@ -417,177 +238,6 @@ def snap(
                 x, y, z = np.float32(place[0]), np.float32(place[1]), np.float32(place[2])
                 support[v] = views_within(x, y, z, np.float32(beside), pool, lanes, apart, views)
         begin = pooled
-
-
-@njit(cache=True, nogil=True)
-def bring_together(side, pool, lanes, apart, near):
-    """Copy the samples that count to `near` (10, POOL + 1) and return their number."""
-    count = 0
-    for s in range(lanes):
-        near[9, count] = s  # always written, and kept by counting
-        count += apart[s] == ZERO
-    for n in range(count):
-        s = int(near[9, n])
-        near[0, n], near[1, n], near[2, n], near[6, n] = (
-            pool[0, s],
-            pool[1, s],
-            pool[2, s],
-            pool[6, s],
-        )
-        for field in range(3, 6):
-            near[field, n] = side * pool[field, s]
-    for n in range(count, padded(count)):
-        for field in range(7):
-            near[field, n] = ZERO
-    return count
-
-
-@njit(cache=True, nogil=True, fastmath={"reassoc", "contract", "nsz"})
-def spread_out(x, y, z, near, lanes):
-    """Fill `near[7]` with the weights of samples around a point, `near[8]` with their squared
-    distances and `near[9]` with `LEFT`, or `PASSED` for those that do not tell a plane; return the
-    sum of weights.
-    """
-    everything = ZERO
-    for s in range(lanes):
-        dx, dy, dz = near[0, s] - x, near[1, s] - y, near[2, s] - z
-        square = dx * dx + dy * dy + dz * dz
-        weight = near[6, s] / (square + QUARTER)
-        sure = near[6, s] > SURE
-        near[7, s], near[8, s] = weight, square
-        near[9, s] = LEFT if sure else PASSED
-        everything += weight if sure else ZERO
-    return everything
-
-
-@njit(cache=True, nogil=True)
-def nearest_left(near, lanes, squares, bits):
-    """Return the nearest of the samples that are left, -1 if none is; see `measure`."""
-    for s in range(lanes):
-        squares[s] = near[8, s] if near[9, s] == LEFT else AWAY
-    least = bits[0]
-    for s in range(lanes):
-        least = min(least, bits[s])
-    bits[POOL] = least
-    if squares[POOL] == AWAY:
-        return -1
-    nearest = 0
-    while bits[nearest] != least:
-        nearest += 1
-    return nearest
-
-
-@njit(cache=True, nogil=True, fastmath={"reassoc", "contract", "nsz"})
-def add_up_plane(seed, near, lanes, plane, sums):
-    """Give the samples that lie on the plane of one of them the number `plane`, and fill `sums`
-    with their weighted normals and heights over it, weights and number.
-    """
-    px, py, pz = near[0, seed], near[1, seed], near[2, seed]
-    nx, ny, nz = near[3, seed], near[4, seed], near[5, seed]
-    sx = sy = sz = height = total = members = ZERO
-    near[9, seed] = plane
-    for s in range(lanes):
-        rise = (near[0, s] - px) * nx + (near[1, s] - py) * ny + (near[2, s] - pz) * nz
-        cosine = near[3, s] * nx + near[4, s] * ny + near[5, s] * nz
-        on = (near[9, s] == LEFT) & (cosine >= ALIKE) & (abs(rise) <= COPLANAR)
-        on |= near[9, s] == plane
-        weight = near[7, s] if on else ZERO
-        sx += weight * near[3, s]
-        sy += weight * near[4, s]
-        sz += weight * near[5, s]
-        height += weight * rise
-        total += weight
-        members += ONE if on else ZERO
-        near[9, s] = plane if on else near[9, s]
-    sums[0], sums[1], sums[2], sums[3], sums[4], sums[5] = sx, sy, sz, height, total, members
-
-
-@njit(cache=True, nogil=True)
-def group_into_planes(x, y, z, near, count, squares, bits, sums, planes):
-    """Fit at most three planes to the samples around a point, the nearest first; return how many.
-
-    `planes` (3, 7) is filled with normals and offsets; `near[9]` on return holds the plane of
-    each sample, or a negative number. Returns 0 if the samples are not those of a few planes that
-    meet: a rounded edge is no crease.
-    """
-    lanes = padded(count)
-    everything = spread_out(np.float32(x), np.float32(y), np.float32(z), near, lanes)
-    found, stray = 0, 0.0
-    while stray <= STRAY * everything:
-        seed = nearest_left(near, lanes, squares, bits)
-        if seed < 0:
-            return found
-        add_up_plane(seed, near, lanes, np.float32(found), sums)
-        if sums[5] < 3 or found == 3:
-            stray += sums[4]
-            for s in range(lanes):
-                near[9, s] = PASSED if near[9, s] == found else near[9, s]
-            continue
-        sx, sy, sz = np.float64(sums[0]), np.float64(sums[1]), np.float64(sums[2])
-        length = np.sqrt(sx * sx + sy * sy + sz * sz)
-        rise = sums[3] / sums[4]
-        offset = 0.0
-        for axis in range(3):
-            planes[found, axis] = sums[axis] / length
-            offset += planes[found, axis] * (near[axis, seed] + rise * near[3 + axis, seed])
-        planes[found, 3] = offset
-        found += 1
-    return 0
-
-
-@njit(cache=True, nogil=True)
-def sharpen(start, near, count, inset, squares, bits, sums, planes, place):
-    """Move `place` onto the crease or corner that the samples show and the vertex belongs to.
-
-    The vertex lies on the nearest plane of its samples. It belongs to the crease with another if,
-    put on the first from its `start` on the net, `inset` voxels outside, it lies past the other, or
-    so near before it that no other vertex of the net will be nearer. Dual contouring (Ju et al.
-    2002) has the same aim; here the planes are found first, so no tolerance of singular values
-    decides what is sharp.
-    """
-    found = group_into_planes(
-        place[0], place[1], place[2], near, count, squares, bits, sums, planes
-    )
-    if found < 2:
-        return
-    x, y, z = start[0], start[1], start[2]
-    used = 0
-    for p in range(found):
-        # the direction in which plane p is met without leaving those before
-        ux, uy, uz = planes[p, 0], planes[p, 1], planes[p, 2]
-        for q in range(used):
-            along = ux * planes[q, 4] + uy * planes[q, 5] + uz * planes[q, 6]
-            ux -= along * planes[q, 4]
-            uy -= along * planes[q, 5]
-            uz -= along * planes[q, 6]
-        sine = np.sqrt(ux * ux + uy * uy + uz * uz)
-        height = planes[p, 0] * x + planes[p, 1] * y + planes[p, 2] * z - planes[p, 3]
-        if p > 0:
-            cosine = np.sqrt(max(0.0, 1.0 - sine * sine))
-            past = inset * (1.0 - cosine) + 0.5 * sine
-            if sine < SHARP or height < -0.3 * sine or height > past:
-                continue
-        step = height / sine
-        planes[used, 4], planes[used, 5], planes[used, 6] = ux / sine, uy / sine, uz / sine
-        x -= step * planes[used, 4]
-        y -= step * planes[used, 5]
-        z -= step * planes[used, 6]
-        if p > 0 and not measured(x, y, z, near, count, p):
-            return
-        used += 1
-    if used > 1 and measured(x, y, z, near, count, 0):
-        place[0], place[1], place[2] = x, y, z
-
-
-@njit(cache=True, nogil=True)
-def measured(x, y, z, near, count, plane):
-    """Return whether a sample of a plane lies within a voxel: no plane goes on unseen."""
-    for s in range(count):
-        if near[9, s] == plane:
-            dx, dy, dz = near[0, s] - x, near[1, s] - y, near[2, s] - z
-            if dx * dx + dy * dy + dz * dz <= 1.0:
-                return True
-    return False
 
 
 @njit(cache=True, nogil=True)
