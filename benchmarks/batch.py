@@ -62,25 +62,24 @@ def throughput(options: argparse.Namespace, folder: Path) -> list[Grid]:
     shapes = _copies(chosen_meshes(options.meshes), options.shapes, folder / "shapes")
     settings = Settings(rig=RigSettings(size=options.size), resolution=options.resolution)
     rows: dict[str, list[Row]] = {}
-    works: dict[str, Callable[[Path], Any]] = {}
+    works: dict[str, Callable[[Path], list[Row]]] = {}
     engines: list[Engine] = []
     jobs, threads = slots_and_threads(0, 0)
     for name, keep in OURS.items():
         asked = replace(settings, keep=keep)
         engine = Processes(jobs, threads=threads, warm=partial(warm_up, asked))
         engines.append(engine)
-        name = f"backproject, {name}"
-        works[name] = partial(_ours, shapes, asked, engine, rows, name)
+        works[f"backproject, {name}"] = partial(_heard, shapes, asked, engine)
     beside = Processes(jobs, threads=threads)
     engines.append(beside)
-    works[BESIDE] = partial(_theirs, shapes, settings, beside, rows, BESIDE)
-    works[ALONE] = partial(_theirs, shapes, settings, Serial(), rows, ALONE)
+    works[BESIDE] = partial(_heard, shapes, settings, beside, do=open3d_job)
+    works[ALONE] = partial(_heard, shapes, settings, Serial(), do=open3d_job)
     times = {name: Times() for name in works}
     for turn in range(options.repeat + 1):  # the first is not counted: all are warm after it
         for name, work in works.items() if turn % 2 else reversed(works.items()):
             out = folder / "out"
             clock = times[name] if turn else Times()
-            clock.add(partial(work, out))
+            rows[name] = clock.add(partial(work, out))
             shutil.rmtree(out)
             rate = options.shapes / clock.all_seconds[-1]
             console(stderr=True).print(f"{name:40} {rate:6.2f} shapes a second")
@@ -90,29 +89,7 @@ def throughput(options: argparse.Namespace, folder: Path) -> list[Grid]:
     return [_rates(times, rows, options.shapes), _stages(ours)]
 
 
-def _ours(
-    shapes: Path,
-    settings: Settings,
-    engine: Engine,
-    rows: dict[str, list[Row]],
-    name: str,
-    out: Path,
-) -> None:
-    rows[name] = _heard(shapes, out, settings, engine)
-
-
-def _theirs(
-    shapes: Path,
-    settings: Settings,
-    engine: Engine,
-    rows: dict[str, list[Row]],
-    name: str,
-    out: Path,
-) -> None:
-    rows[name] = _heard(shapes, out, settings, engine, do=open3d_job)
-
-
-def _heard(shapes: Path, out: Path, settings: Settings, engine: Engine, **more: Any) -> list[Row]:
+def _heard(shapes: Path, settings: Settings, engine: Engine, out: Path, **more: Any) -> list[Row]:
     """Return the rows of a run, none of which may have failed."""
     heard: list[Row] = []
 

@@ -2,47 +2,75 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from backproject.io.obj import _all_at_once, _line_by_line, read_obj
 
-NUMBERS = st.one_of(
+WHOLE = st.one_of(
     st.floats(-1e6, 1e6).map(repr),
-    st.sampled_from(["0", "-1", "1e-7", "+3.", ".5", "nan", "inf", "1_0", "x", ""]),
+    st.floats(allow_nan=False, allow_infinity=False).map("{:.17e}".format),
+    st.tuples(st.integers(-(10**20), 10**20), st.integers(-30, 30)).map("{0[0]}E{0[1]}".format),
+    st.integers(0, 10**22).map("0.00{}".format),
+    st.sampled_from(["0", "-1", "1e-7", "+3.", ".5", "-0", "1e999", "9007199254740993"]),
 )
+NUMBERS = st.one_of(WHOLE, WHOLE, WHOLE, st.sampled_from(["-.", "nan", "inf", "1_0", "x", ""]))
 CORNERS = st.sampled_from(
     ["1", "2", "3/1", "4//2", "5/6/7", "+6", "-1", "0", "7/", "8.5", "f", "v"]
 )
-SPACES = st.sampled_from([" ", "  ", "\t", " \u00a0", "\x0b", "\u2028"])
+SPACES = st.sampled_from([" "] * 5 + ["  ", "\t", " \u00a0", "\x0b", "\u2028", "\x85", " \\\n"])
 
 
 @st.composite
 def lines(draw):
     gap = draw(SPACES)
-    kind = draw(st.sampled_from(["v", "v", "f", "f", "vn", "# v", "", "o f", "v ", " v", "\tf"]))
+    kind = draw(st.sampled_from(["v", "v", "f", "vn", "# v", "", "o f", "v ", " v", "\tf"]))
     words = draw(
-        st.lists(NUMBERS, min_size=2, max_size=5) if "v" in kind else st.lists(CORNERS, max_size=6)
+        st.lists(NUMBERS, min_size=2, max_size=6) if "v" in kind else st.lists(CORNERS, max_size=6)
     )
     return gap.join([kind, *words])
 
 
-def outcome(read, text):
+@st.composite
+def plain_lines(draw):
+    gap = draw(st.sampled_from([" ", "  ", "\t"]))
+    corners = st.sampled_from(["1", "2", "3/1", "4//2", "5/6/7", "+6", "-1"])
+    kind, words = draw(
+        st.sampled_from(
+            [("v", st.tuples(WHOLE, WHOLE, WHOLE)), ("f", st.lists(corners, min_size=1))]
+        )
+    )
+    return gap.join([kind, *draw(words)])
+
+
+def outcome(read, content):
     """Return what comes of reading, as plain values that compare, or the error."""
     try:
-        found = read(text)
+        found = read(content)
     except (ValueError, OverflowError) as error:
         return str(error)
-    assert found.colors is None or len(found.colors) == len(found.vertices)
     polygons = found.polygons
-    return found.vertices.tobytes(), polygons.corners.tolist(), polygons.sizes.tolist()
+    colors = None if found.colors is None else found.colors.tolist()
+    return found.vertices.tobytes(), colors, polygons.corners.tolist(), polygons.sizes.tolist()
 
 
-@given(st.lists(lines(), max_size=8))
-def test_both_ways_give_the_same(given_lines):
-    text = "\n".join(given_lines)
-    if _all_at_once(text) is not None:
-        assert outcome(_all_at_once, text) == outcome(_line_by_line, text)
+@given(st.lists(st.tuples(WHOLE, WHOLE, WHOLE), max_size=20))
+@settings(deadline=None)
+def test_numbers_are_those_that_python_reads(rows):
+    found = _all_at_once("".join(f"v {x} {y}\t{z}\n" for x, y, z in rows).encode())
+    expected = np.array([[float(number) for number in row] for row in rows]).reshape(-1, 3)
+    assert found.vertices.tobytes() == expected.tobytes()
+
+
+@given(
+    st.lists(st.one_of(plain_lines(), plain_lines(), lines()), max_size=6),
+    st.sampled_from(["\n", "\r\n", "\r"]),
+)
+@settings(deadline=None)
+def test_both_ways_give_the_same(given_lines, end):
+    content = end.join(given_lines).encode()
+    if _all_at_once(content) is not None:
+        assert outcome(_all_at_once, content) == outcome(_line_by_line, content)
 
 
 @pytest.mark.parametrize("slashes", ["", "/1", "//2", "/3/4"])
@@ -61,10 +89,10 @@ def test_what_programs_write_is_read_all_at_once(tmp_path, slashes):
         "s off",
         *("f " + " ".join(f"{c}{slashes}" for c in loop) for loop in loops),
     ]
-    assert _all_at_once("\n".join(text)) is not None
     path = tmp_path / "shape.obj"
     path.write_text("\n".join(text))
-    found = read_obj(path)
+    found = _all_at_once(path.read_bytes())
+    assert outcome(read_obj, path) == outcome(_all_at_once, path.read_bytes())
     polygons = found.polygons
     assert (found.vertices == vertices).all()
     assert polygons.sizes.tolist() == [len(loop) for loop in loops]
