@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from itertools import product
+
 import numpy as np
 import pytest
 import trimesh
@@ -95,6 +98,15 @@ def test_watertight_is_every_edge_twice_in_opposite_directions():
     assert not Mesh(TETRAHEDRON.vertices, faces[:0]).is_watertight
     box = trimesh.creation.box()
     assert Mesh(box.vertices, box.faces).is_watertight
+
+
+@given(st.lists(st.sampled_from(list(product(range(3), repeat=3))), max_size=4), st.booleans())
+def test_watertight_counts_every_way_along_an_edge(more, closed):
+    faces = [*(TETRAHEDRON.faces.tolist() if closed else []), *map(list, more)]
+    ways = Counter((face[k - 1], face[k]) for face in faces for k in range(3))
+    once_each_way = all(a != b and ways[a, b] == ways[b, a] == 1 for a, b in list(ways))
+    mesh = Mesh(TETRAHEDRON.vertices, np.array(faces, np.int32).reshape(-1, 3))
+    assert mesh.is_watertight == (bool(faces) and once_each_way)
 
 
 def test_faces_point_outwards_with_their_area():

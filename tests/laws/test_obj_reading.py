@@ -7,11 +7,19 @@ from hypothesis import strategies as st
 
 from backproject.io.obj import _all_at_once, _line_by_line, read_obj
 
+
+def middle(mantissa, power, off):
+    """Return digits of the middle of two float64 numbers, to the 18th, or just beside it."""
+    exact = str((2 * mantissa + 1) * 5**power)  # tenths to this power make halves to it
+    return f"{int(exact[:18]) + off}e{len(exact) - 18 - power}"
+
+
 WHOLE = st.one_of(
     st.floats(-1e6, 1e6).map(repr),
     st.floats(allow_nan=False, allow_infinity=False).map("{:.17e}".format),
     st.tuples(st.integers(-(10**20), 10**20), st.integers(-30, 30)).map("{0[0]}E{0[1]}".format),
     st.integers(0, 10**22).map("0.00{}".format),
+    st.builds(middle, st.integers(2**52, 2**53 - 1), st.integers(1, 40), st.integers(-1, 1)),
     st.sampled_from(["0", "-1", "1e-7", "+3.", ".5", "-0", "1e999", "9007199254740993"]),
 )
 NUMBERS = st.one_of(WHOLE, WHOLE, WHOLE, st.sampled_from(["-.", "nan", "inf", "1_0", "x", ""]))
@@ -57,6 +65,7 @@ def outcome(read, content):
 @given(st.lists(st.tuples(WHOLE, WHOLE, WHOLE), max_size=20))
 @settings(deadline=None)
 def test_numbers_are_those_that_python_reads(rows):
+    """Also those near the middle of two float64 numbers, see `kernels.obj_lines.quotient`."""
     found = _all_at_once("".join(f"v {x} {y}\t{z}\n" for x, y, z in rows).encode())
     expected = np.array([[float(number) for number in row] for row in rows]).reshape(-1, 3)
     assert found.vertices.tobytes() == expected.tobytes()

@@ -148,13 +148,17 @@ class Mesh:
     @property
     def triangles(self) -> NDArray[np.float64]:
         """The corners of every face, (F, 3, 3)."""
-        return self.vertices[self.faces]
+        return self.vertices.take(self.faces, axis=0)  # a fourth of the time of an index
 
     @cached_property
     def area_vectors(self) -> NDArray[np.float64]:
         """The normal of every face times its area, (F, 3)."""
-        a, b, c = np.moveaxis(self.triangles, 1, 0)
-        return np.cross(b - a, c - a) / 2
+        a, b, c = (self.vertices.take(self.faces[:, k], axis=0).T.copy() for k in range(3))
+        b -= a
+        c -= a
+        # written out: a third of the time of np.cross
+        x, y, z = b[1] * c[2] - b[2] * c[1], b[2] * c[0] - b[0] * c[2], b[0] * c[1] - b[1] * c[0]
+        return np.stack([x, y, z], axis=1) / 2
 
     @cached_property
     def face_areas(self) -> NDArray[np.float64]:
@@ -177,25 +181,31 @@ class Mesh:
         total = float(self.face_areas.sum())
         if not total > 0:
             raise InputError(f"mesh of {len(self.faces)} faces: no area, so it has no centre")
-        return np.asarray(self.face_areas @ self.triangles.mean(axis=1) / total)
+        corners = self.face_areas @ self.triangles.reshape(-1, 9)
+        return np.asarray(corners.reshape(3, 3).mean(axis=0) / total)
 
     @cached_property
     def radius(self) -> float:
         """The radius of the sphere about the centroid that holds every face with area."""
-        used = np.unique(self.faces[self.face_areas > 0])
+        used = np.zeros(len(self.vertices), np.bool_)
+        used[self.faces[self.face_areas > 0]] = True
         return float(np.linalg.norm(self.vertices[used] - self.centroid, axis=1).max())
 
     @cached_property
     def is_watertight(self) -> bool:
         """Whether every edge joins exactly two faces that run along it in opposite directions."""
+        from scipy.sparse import csr_array  # takes long to import
+
         if len(self.faces) == 0 or len(self.faces) % 2:
             return False
-        start = self.faces.astype(np.int64)
-        end = np.roll(start, -1, axis=1)
-        edge = np.minimum(start, end) * len(self.vertices) + np.maximum(start, end)
-        # sorted, an edge that is run along once each way is an even number and the next
-        ways = np.sort((2 * edge + (start > end)).ravel()).reshape(-1, 2)
-        return bool((ways[:, 0] % 2 == 0).all() and (ways[:, 1] == ways[:, 0] + 1).all())
+        start, end = self.faces.ravel(), self.faces[:, [1, 2, 0]].ravel()
+        forth, back = 1, 1 << 32  # how often an edge is run along each way, in one sum
+        ways = csr_array(
+            (np.where(start < end, forth, back), (np.minimum(start, end), np.maximum(start, end))),
+            shape=(len(self.vertices), len(self.vertices)),
+        )
+        ways.sum_duplicates()
+        return bool((ways.data == forth + back).all())
 
     @property
     def seen_faces(self) -> NDArray[np.bool_]:
