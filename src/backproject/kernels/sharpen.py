@@ -23,12 +23,12 @@ SHARP = 0.34
 @njit(cache=True, nogil=True)
 def bring_together(side, pool, lanes, apart, near):
     """Copy the samples that count to `near` (10, POOL + 1) and return their number."""
-    count = 0
-    for s in range(lanes):
-        near[9, count] = s  # always written, and kept by counting
-        count += apart[s] == ZERO
-    for n in range(count):
-        s = int(near[9, n])
+    held = np.uint64(0)  # indices that cannot be negative need no test
+    for s in range(np.uint64(lanes)):
+        near[9, held] = s  # always written, and kept by counting
+        held += np.uint64(apart[s] == ZERO)
+    for n in range(held):
+        s = np.uint64(near[9, n])
         near[0, n], near[1, n], near[2, n], near[6, n] = (
             pool[0, s],
             pool[1, s],
@@ -37,6 +37,7 @@ def bring_together(side, pool, lanes, apart, near):
         )
         for field in range(3, 6):
             near[field, n] = side * pool[field, s]
+    count = np.int64(held)
     for n in range(count, padded(count)):
         for field in range(7):
             near[field, n] = ZERO
@@ -65,7 +66,8 @@ def spread_out(x, y, z, near, lanes):
 def nearest_left(near, lanes, squares, bits):
     """Return the nearest of the samples that are left, -1 if none is; see `measure`."""
     for s in range(lanes):
-        squares[s] = near[8, s] if near[9, s] == LEFT else AWAY
+        square = near[8, s]  # loaded at any rate: SIMD wants no load that depends on a test
+        squares[s] = square if near[9, s] == LEFT else AWAY
     least = bits[0]
     for s in range(lanes):
         least = min(least, bits[s])
@@ -90,16 +92,17 @@ def add_up_plane(seed, near, lanes, plane, sums):
     for s in range(lanes):
         rise = (near[0, s] - px) * nx + (near[1, s] - py) * ny + (near[2, s] - pz) * nz
         cosine = near[3, s] * nx + near[4, s] * ny + near[5, s] * nz
-        on = (near[9, s] == LEFT) & (cosine >= ALIKE) & (abs(rise) <= COPLANAR)
-        on |= near[9, s] == plane
-        weight = near[7, s] if on else ZERO
+        before = near[9, s]
+        on = (before == LEFT) & (cosine >= ALIKE) & (abs(rise) <= COPLANAR) | (before == plane)
+        one = ONE if on else ZERO
+        weight = near[7, s] * one
         sx += weight * near[3, s]
         sy += weight * near[4, s]
         sz += weight * near[5, s]
         height += weight * rise
         total += weight
-        members += ONE if on else ZERO
-        near[9, s] = plane if on else near[9, s]
+        members += one
+        near[9, s] = before + one * (plane - before)
     sums[0], sums[1], sums[2], sums[3], sums[4], sums[5] = sx, sy, sz, height, total, members
 
 
@@ -122,7 +125,8 @@ def group_into_planes(x, y, z, near, count, squares, bits, sums, planes):
         if sums[5] < 3 or found == 3:
             stray += sums[4]
             for s in range(lanes):
-                near[9, s] = PASSED if near[9, s] == found else near[9, s]
+                before = near[9, s]
+                near[9, s] = PASSED if before == found else before
             continue
         sx, sy, sz = np.float64(sums[0]), np.float64(sums[1]), np.float64(sums[2])
         length = np.sqrt(sx * sx + sy * sy + sz * sz)
@@ -180,12 +184,13 @@ def sharpen(start, near, count, inset, squares, bits, sums, planes, place):
         place[0], place[1], place[2] = x, y, z
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, fastmath={"reassoc", "contract", "nsz"})
 def measured(x, y, z, near, count, plane):
     """Return whether a sample of a plane lies within a voxel: no plane goes on unseen."""
-    for s in range(count):
-        if near[9, s] == plane:
-            dx, dy, dz = near[0, s] - x, near[1, s] - y, near[2, s] - z
-            if dx * dx + dy * dy + dz * dz <= 1.0:
-                return True
-    return False
+    x, y, z, plane = np.float32(x), np.float32(y), np.float32(z), np.float32(plane)
+    within = ZERO
+    for s in range(padded(count)):
+        dx, dy, dz = near[0, s] - x, near[1, s] - y, near[2, s] - z
+        counts = (dx * dx + dy * dy + dz * dz <= ONE) & (near[9, s] == plane)
+        within += ONE if counts else ZERO
+    return within > ZERO

@@ -75,9 +75,9 @@ def leave_far(limit, lanes, squares, apart):
 
 
 @njit(cache=True, nogil=True, fastmath={"reassoc", "contract", "nsz"})
-def step_to_surface(x, y, z, inverse, side, trust, rest, pool, lanes, apart, result):
-    """Fill `result` with the normal and the shift along it that bring (x, y, z) onto the samples,
-    and, in its fifth place, the length of the mean normal; return whether any counted.
+def step_to_surface(x, y, z, inverse, side, trust, rest, pool, lanes, apart):
+    """Return the normal and the shift along it that bring (x, y, z) onto the samples, and the
+    length of the mean normal: 0 if none counted.
 
     Implicit moving least squares with two changes: the weight of a sample is compact, (1 - d^2 /
     h^2)^2, with `inverse` for 1 / h^2, and h is to be wider where samples are sparse; and a
@@ -102,19 +102,14 @@ def step_to_surface(x, y, z, inverse, side, trust, rest, pool, lanes, apart, res
         lift += bump * (dx * pool[3, s] + dy * pool[4, s] + dz * pool[5, s])
     length = np.sqrt(nx * nx + ny * ny + nz * nz)
     if length == ZERO:
-        return False
+        return ZERO, ZERO, ZERO, ZERO, ZERO
     turn = side / length
     nx *= turn
     ny *= turn
     nz *= turn
     # the sum of bump (trust (n_i + n) + 2 (1 - trust) n) . d over the same with n in place of d
-    result[0] = nx
-    result[1] = ny
-    result[2] = nz
     above = trust * side * lift + rest * (cx * nx + cy * ny + cz * nz)
-    result[3] = above / (trust * length + rest * weight)
-    result[4] = length / weight
-    return True
+    return nx, ny, nz, above / (trust * length + rest * weight), length / weight
 
 
 @njit(cache=True, nogil=True)
@@ -122,13 +117,13 @@ def views_within(x, y, z, reach, pool, lanes, apart, views):
     """Return how many of the `views` have a sample that counts within `reach` of a point."""
     total, limit = 0, reach * reach
     for begin in range(0, views, 32):
-        seen = 0
+        seen, first = np.int32(0), np.int32(begin)
         for s in range(lanes):
             dx, dy, dz = pool[0, s] - x, pool[1, s] - y, pool[2, s] - z
-            view = int(pool[7, s]) - begin
+            view = np.int32(np.int32(pool[7, s]) - first)
             counts = dx * dx + dy * dy + dz * dz + apart[s] <= limit
             counts &= (view >= 0) & (view < 32)
-            seen |= int(counts) << (view & 31)
+            seen = np.int32(seen | np.int32(np.int32(counts) << (view & np.int32(31))))
         while seen:
             seen &= seen - 1
             total += 1
@@ -152,7 +147,7 @@ def snap(
     pool, near = np.empty((8, POOL + 1), np.float32), np.empty((10, POOL + 1), np.float32)
     apart, squares = np.empty(POOL, np.float32), np.empty(POOL + 1, np.float32)
     bits = squares.view(np.int32)
-    planes, result, box = np.empty((3, 7)), np.empty(5, np.float32), np.empty((2, 3))
+    planes, box = np.empty((3, 7)), np.empty((2, 3))
     sums = np.empty(6, np.float32)
     corner, from_net, place = np.empty(3), np.empty(3), np.empty(3)
     trust, rest = np.float32(trust), np.float32(2.0 - trust)
@@ -185,7 +180,7 @@ def snap(
             if count == 0:
                 count = choose(*inner, -ox, -oy, -oz, ball, pool, lanes, apart)
                 side = -ONE
-            result[4], length, fitted = ONE, ZERO, False
+            nx, ny, nz, straight, length, fitted = ox, oy, oz, ONE, ZERO, False
             for step in range(rounds if count else 0):
                 if step == 1:
                     # as far as `width`, and farther where samples are sparse
@@ -194,15 +189,16 @@ def snap(
                     if stride == 1:
                         stay = leave_far(np.float32(kept * kept), lanes, squares, apart)
                         count = stay if stay else count
-                if not step_to_surface(
-                    x, y, z, inverse if step else widest, side, trust, rest, pool, lanes, apart,
-                    result,
-                ):  # fmt: skip
+                found = step_to_surface(
+                    x, y, z, inverse if step else widest, side, trust, rest, pool, lanes, apart
+                )
+                if found[4] == ZERO:
                     break
-                x += result[3] * result[0]
-                y += result[3] * result[1]
-                z += result[3] * result[2]
-                length, before, fitted = abs(result[3]), length, True
+                nx, ny, nz, shift, straight = found
+                x += shift * nx
+                y += shift * ny
+                z += shift * nz
+                length, before, fitted = abs(shift), length, True
                 if step > 0 and length * length < before * settled:
                     break  # as much shorter again, the next step would be nothing
                 if step == 0 and stride > 1:
@@ -213,8 +209,8 @@ def snap(
                     held, _ = collect_some(box, corner, table, first, filed, pool)
                     lanes = padded(held)
                     count = choose(
-                        x, y, z, side * result[0], side * result[1], side * result[2],
-                        np.float32(kept), pool, lanes, apart,
+                        x, y, z, side * nx, side * ny, side * nz, np.float32(kept), pool, lanes,
+                        apart,
                     )  # fmt: skip
                     if count == 0:
                         held = pool_around(
@@ -226,9 +222,9 @@ def snap(
                             *inner, side * ox, side * oy, side * oz, ball, pool, lanes, apart
                         )
             if fitted:
-                outward[v, 0], outward[v, 1], outward[v, 2] = result[0], result[1], result[2]
+                outward[v, 0], outward[v, 1], outward[v, 2] = nx, ny, nz
             place[0], place[1], place[2] = x, y, z
-            if count > 3 and result[4] < SMOOTH:
+            if count > 3 and straight < SMOOTH:
                 count = bring_together(side, pool, lanes, apart, near)
                 sharpen(from_net, near, count, inset, squares, bits, sums, planes, place)
             for axis in range(3):
