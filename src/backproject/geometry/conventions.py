@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from backproject.errors import InputError
-from backproject.geometry.rig import Rig, check_pose
+from backproject.geometry.rig import Rig, check_poses
 
 Encoding = Literal["planar", "ray"]
 Axes = Literal["opencv", "opengl"]
@@ -47,8 +47,7 @@ def rig_of(
     matrices: NDArray[np.float64] = np.array(poses, np.float64)
     pinholes: NDArray[np.float64] = np.array(intrinsics, np.float64)
     if pose == "world-to-camera" and matrices.ndim == 3 and matrices.shape[1:] == (4, 4):
-        for k, matrix in enumerate(matrices):
-            check_pose(matrix, f"camera_from_world of view {k}")
+        check_poses(matrices, "camera_from_world")
         matrices = np.asarray(np.linalg.inv(matrices), np.float64)
     if axes == "opengl" and matrices.shape[-1:] == (4,):
         matrices = np.asarray(matrices * FLIP)

@@ -163,7 +163,7 @@ class Mesh:
     @cached_property
     def face_areas(self) -> NDArray[np.float64]:
         """The area of every face, (F,)."""
-        return np.asarray(np.linalg.norm(self.area_vectors, axis=1))
+        return np.asarray(np.sqrt(np.einsum("fk,fk->f", self.area_vectors, self.area_vectors)))
 
     @cached_property
     def face_normals(self) -> NDArray[np.float64]:

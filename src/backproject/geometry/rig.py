@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from backproject.errors import InputError
-from backproject.geometry.transform import Similarity, check_rotation
+from backproject.geometry.transform import Similarity, are_rotations, check_rotation
 
 DODECAHEDRON_DIRECTIONS = np.array(
     [
@@ -125,8 +125,7 @@ class Rig:
         if self.width < 1 or self.height < 1:
             raise InputError(f"image size: got {self.width} x {self.height}, expected at least 1")
         _check_intrinsics(intrinsics, len(poses))
-        for k, pose in enumerate(poses):
-            check_pose(pose, f"world_from_camera of view {k}")
+        check_poses(poses, "world_from_camera")
 
     def __len__(self) -> int:
         return len(self.world_from_camera)
@@ -417,6 +416,19 @@ def _check_intrinsics(intrinsics: NDArray[np.float64], count: int) -> None:
             "intrinsics: expected [[fx, 0, cx], [0, fy, cy], [0, 0, 1]], without skew;"
             f" got {intrinsics[0].tolist()}"
         )
+
+
+def check_poses(poses: NDArray[np.float64], name: str) -> None:
+    """Refuse matrices (N, 4, 4) one of which is no rigid pose.
+
+    Raises:
+        InputError: as `check_pose`, of the first one.
+
+    """
+    sound = are_rotations(poses[:, :3, :3]) & np.isfinite(poses[:, :3, 3]).all(axis=1)
+    sound &= np.isclose(poses[:, 3], (0, 0, 0, 1)).all(axis=1)
+    for k in np.flatnonzero(~sound).tolist():
+        check_pose(poses[k], f"{name} of view {k}")
 
 
 def check_pose(pose: NDArray[np.float64], name: str) -> None:

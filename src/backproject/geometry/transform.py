@@ -9,6 +9,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from backproject.errors import InputError
 
+TOLERANCE = 1e-4
+"""How far a rotation may be off orthonormal."""
+
 
 @dataclass(frozen=True)
 class Similarity:
@@ -56,18 +59,26 @@ class Similarity:
         )
 
 
-def check_rotation(rotation: NDArray[np.float64], name: str, tolerance: float = 1e-4) -> None:
-    """Raise InputError unless `rotation` is (3, 3), orthonormal within `tolerance` and not a
+def are_rotations(matrices: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Tell which of (N, 3, 3) are orthonormal within `TOLERANCE` and no reflections."""
+    with np.errstate(all="ignore"):
+        off = np.abs(matrices @ np.swapaxes(matrices, 1, 2) - np.eye(3)).max(axis=(1, 2))
+        return np.asarray((off <= TOLERANCE) & (np.linalg.det(matrices) > 0))
+
+
+def check_rotation(rotation: NDArray[np.float64], name: str) -> None:
+    """Raise InputError unless `rotation` is (3, 3), orthonormal within `TOLERANCE` and not a
     reflection.
     """
     if rotation.shape != (3, 3):
         raise InputError(f"{name}: got shape {rotation.shape}, expected (3, 3)")
     if not np.isfinite(rotation).all():
         raise InputError(f"{name}: holds nan or infinite numbers, expected a rotation")
-    determinant = float(np.linalg.det(rotation))
-    off = float(np.abs(rotation @ rotation.T - np.eye(3)).max())
-    if off > tolerance or determinant < 0:
-        what = "a reflection" if determinant < 0 and off <= tolerance else "not a rotation"
+    with np.errstate(all="ignore"):
+        determinant = float(np.linalg.det(rotation))
+        off = float(np.abs(rotation @ rotation.T - np.eye(3)).max())
+    if off > TOLERANCE or determinant < 0:
+        what = "a reflection" if determinant < 0 and off <= TOLERANCE else "not a rotation"
         raise InputError(
             f"{name}: {what} (determinant {determinant:.4g}, off orthonormal by {off:.2g}),"
             " expected determinant 1"

@@ -28,15 +28,11 @@ def bring_together(side, pool, lanes, apart, near):
         near[9, held] = s  # always written, and kept by counting
         held += np.uint64(apart[s] == ZERO)
     for n in range(held):
-        s = np.uint64(near[9, n])
-        near[0, n], near[1, n], near[2, n], near[6, n] = (
-            pool[0, s],
-            pool[1, s],
-            pool[2, s],
-            pool[6, s],
-        )
-        for field in range(3, 6):
-            near[field, n] = side * pool[field, s]
+        place = np.uint64(near[9, n])
+        for field in range(3):
+            near[field, n] = pool[field, place]
+            near[3 + field, n] = side * pool[3 + field, place]
+        near[6, n] = pool[6, place]
     count = np.int64(held)
     for n in range(count, padded(count)):
         for field in range(7):
