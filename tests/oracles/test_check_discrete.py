@@ -17,7 +17,7 @@ from backproject.checking.turns import find_turns, turned, turned_back
 from backproject.errors import InputError
 from backproject.geometry.conventions import FLIP, ray_lengths
 from backproject.geometry.rig import invert_poses
-from backproject.kernels.agreement import CONFIRMED, CONTRADICTED, judge, score_samples
+from backproject.kernels.agreement import CONFIRMED, CONTRADICTED, look_up, score_samples
 
 RIG = bp.Rig.dodecahedron(size=80)
 
@@ -60,15 +60,29 @@ codes = pytest.mark.parametrize("views", [FLOATS, BYTES], ids=["floats", "bytes"
 
 
 def test_a_point_is_confirmed_on_the_surface_contradicted_before_it_and_hidden_behind_it():
-    depth = np.full((4, 4), 2.0, np.float32)
-    assert judge(depth, 2.0, 2.0, 2.0, 0.1) == CONFIRMED
-    assert judge(depth, 2.0, 2.0, 1.8, 0.1) == CONTRADICTED
-    assert judge(depth, 2.0, 2.0, 2.2, 0.1) == 0
-    assert judge(depth, 2.0, 0.4, 2.0, 0.1) == 0  # beyond the outermost centres
-    depth[2, 2] = np.nan
-    assert judge(depth, 2.0, 2.0, 1.8, 0.1) == 0  # not measured says nothing
-    empty = np.full((4, 4), np.inf, np.float32)
-    assert judge(empty, 2.0, 2.0, 9.0, 0.1) == CONTRADICTED
+    depth = np.full((1, 4, 4), 2.0, np.float32)
+    assert score(depth, 2.0, 2.0, 2.0) == CONFIRMED
+    assert score(depth, 2.0, 2.0, 1.8) == CONTRADICTED
+    assert score(depth, 2.0, 2.0, 2.2) == 0
+    assert score(depth, 2.0, 0.4, 2.0) == 0  # beyond the outermost centres
+    assert score(depth, 2.0, 2.0, -2.0) == 0  # behind the camera
+    depth[0, 2, 2] = np.nan
+    assert score(depth, 2.0, 2.0, 1.8) == 0  # not measured says nothing
+    depth[0, 2, 2] = np.inf
+    assert score(depth, 2.0, 2.0, 2.0) == CONFIRMED  # background beside it
+    empty = np.full((1, 4, 4), np.inf, np.float32)
+    assert score(empty, 2.0, 2.0, 9.0) == CONTRADICTED
+
+
+def score(depth, u, v, z):
+    """Return the score of a point of depth z at pixel (u, v) of an image, 0.1 of depth about it."""
+    turns, focal, center = np.eye(2)[None], np.ones((1, 2)), np.full((1, 2), 2.0)
+    points = np.array([[(u - 2) * z, (v - 2) * z, z, 0.1 if z > 0 else 1e-9]])
+    scores = np.empty(1, np.int8)
+    footprints = 0.1 / max(points[0, 3], z)  # of a pixel's, which is as wide as the depth here
+    given = (turns, 0, focal, center, (2.0, 2.0), np.eye(4)[None], 0)
+    assert look_up(points, depth, 0, *given, footprints, 0.0, scores) == scores[0]
+    return scores[0]
 
 
 def test_the_kernel_runs_as_plain_python_and_on_any_number_of_threads():

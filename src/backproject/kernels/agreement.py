@@ -17,61 +17,83 @@ lands points in free space more often than on the surface, and each such point i
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def judge(depth, u, v, z, tolerance):
-    """Return the score of a point of depth `z` at pixel (u, v) of a depth map (H, W)."""
-    height, width = depth.shape
-    if not (0.5 <= u < width - 0.5 and 0.5 <= v < height - 0.5):
+def judge(a, b, c, d, z, tolerance):
+    """Return the score of a point of depth `z` amid four pixels with the depths a, b, c, d."""
+    if np.isnan(a) or np.isnan(b) or np.isnan(c) or np.isnan(d):
         return 0
-    column, row = int(u - 0.5), int(v - 0.5)
-    nearest, farthest = np.inf, 0.0
-    for nth in range(4):
-        d = depth[row + nth // 2, column + nth % 2]
-        if np.isnan(d):
-            return 0
-        nearest = min(nearest, d)
-        if d < np.inf:
-            farthest = max(farthest, d)
-    if z < nearest - tolerance:
+    if z < min(min(a, b), min(c, d)) - tolerance:
         return CONTRADICTED
-    if z <= farthest + tolerance:
-        return CONFIRMED
-    return 0
+    farthest = max(max(finite(a), finite(b)), max(finite(c), finite(d)))
+    return CONFIRMED if z <= farthest + tolerance else 0
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def put_into_world(x, y, z, turn, focal, center, middle, pose, out_point):
-    """Write the world point of pixel (x, y) at depth z, of an image turned by `turn`."""
-    dx, dy = x - middle[0], y - middle[1]
-    # the inverse of a turn is its transpose
-    a = (turn[0, 0] * dx + turn[1, 0] * dy + middle[0] - center[0]) / focal[0] * z
-    b = (turn[0, 1] * dx + turn[1, 1] * dy + middle[1] - center[1]) / focal[1] * z
-    for axis in range(3):
-        out_point[axis] = pose[axis, 0] * a + pose[axis, 1] * b + pose[axis, 2] * z + pose[axis, 3]
+def finite(depth):
+    """Return the depth, 0 for background."""
+    return depth if depth < np.inf else np.float32(0)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def look_up(point, depth, turn, focal, center, middle, pose, footprints, footprint, step):
-    """Return the score of a world point in an image turned by `turn`, of a camera with the pose
-    `pose` (camera from world).
-
-    The tolerance is `footprints` pixels, where they are larger: here or where the point was seen
-    (`footprint`, in scene units), and the step of depth.
+def put_into_world(i, pixels, sampled, turns, t, focal, center, middle, poses, p, points):
+    """Fill `points` (S, 4) with the world points of image i's samples, turned by turn t and seen by
+    camera p, and the footprints of their pixels there: 0 for those that are none.
     """
-    x = pose[0, 0] * point[0] + pose[0, 1] * point[1] + pose[0, 2] * point[2] + pose[0, 3]
-    y = pose[1, 0] * point[0] + pose[1, 1] * point[1] + pose[1, 2] * point[2] + pose[1, 3]
-    z = pose[2, 0] * point[0] + pose[2, 1] * point[1] + pose[2, 2] * point[2] + pose[2, 3]
-    if not z > 0.0:
-        return 0
-    u = focal[0] * x / z + center[0] - middle[0]
-    v = focal[1] * y / z + center[1] - middle[1]
-    here = z / min(focal[0], focal[1])
-    return judge(
-        depth,
-        turn[0, 0] * u + turn[0, 1] * v + middle[0],
-        turn[1, 0] * u + turn[1, 1] * v + middle[1],
-        z,
-        footprints * max(footprint, here) + step,
-    )
+    for s in range(pixels.shape[1]):
+        z = sampled[i, s]
+        if not z > 0.0:
+            points[s, 3] = 0.0
+            continue
+        dx, dy = pixels[i, s, 0] - middle[0], pixels[i, s, 1] - middle[1]
+        # the inverse of a turn is its transpose
+        u = turns[t, 0, 0] * dx + turns[t, 1, 0] * dy + middle[0] - center[p, 0]
+        v = turns[t, 0, 1] * dx + turns[t, 1, 1] * dy + middle[1] - center[p, 1]
+        x, y = u / focal[p, 0] * z, v / focal[p, 1] * z
+        for axis in range(3):
+            points[s, axis] = (
+                poses[p, axis, 0] * x + poses[p, axis, 1] * y + poses[p, axis, 2] * z
+                + poses[p, axis, 3]
+            )  # fmt: skip
+        points[s, 3] = z / min(focal[p, 0], focal[p, 1])
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def look_up(
+    points, depth, j, turns, t, focal, center, middle, poses, q, footprints, step, scores
+):  # fmt: skip
+    """Fill `scores` (S,) with those of world points, see `put_into_world`, in image j with turn t,
+    of camera q, whose pose (camera from world) is among `poses`; return their sum.
+
+    The tolerance is `footprints` pixels, where they are larger: here or where the point was seen,
+    and the step of depth.
+    """
+    height, width = depth.shape[1], depth.shape[2]
+    fx, fy, least = focal[q, 0], focal[q, 1], min(focal[q, 0], focal[q, 1])
+    cx, cy = center[q, 0] - middle[0], center[q, 1] - middle[1]
+    total = 0
+    for s in range(len(points)):
+        scores[s] = 0
+        x, y, z = points[s, 0], points[s, 1], points[s, 2]
+        x, y, z = (
+            poses[q, 0, 0] * x + poses[q, 0, 1] * y + poses[q, 0, 2] * z + poses[q, 0, 3],
+            poses[q, 1, 0] * x + poses[q, 1, 1] * y + poses[q, 1, 2] * z + poses[q, 1, 3],
+            poses[q, 2, 0] * x + poses[q, 2, 1] * y + poses[q, 2, 2] * z + poses[q, 2, 3],
+        )
+        if not (z > 0.0 and points[s, 3] > 0.0):
+            continue
+        x, y = fx * x / z + cx, fy * y / z + cy
+        u = turns[t, 0, 0] * x + turns[t, 0, 1] * y + middle[0]
+        v = turns[t, 1, 0] * x + turns[t, 1, 1] * y + middle[1]
+        if not (0.5 <= u < width - 0.5 and 0.5 <= v < height - 0.5):
+            continue
+        # indices that cannot be negative need no test
+        row, column = np.uint64(v - 0.5), np.uint64(u - 0.5)
+        below, right = row + np.uint64(1), column + np.uint64(1)
+        scores[s] = judge(
+            depth[j, row, column], depth[j, row, right], depth[j, below, column],
+            depth[j, below, right], z, footprints * max(points[s, 3], z / least) + step,
+        )  # fmt: skip
+        total += scores[s]
+    return total
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -79,7 +101,7 @@ def score_placements(
     start, stop, pixels, sampled, depth, focal, center, world_from_camera, camera_from_world,
     cameras, turns, all_turns, footprints, step, out_score,
 ):  # fmt: skip
-    """Add up `out_score[i, m, j, n]`: image i placed by its placement m, looked up in image j by
+    """Fill `out_score[i, m, j, n]`: image i placed by its placement m, looked up in image j by
     its placement n; items are the N images i.
 
     pixels, sampled   (N, S, 2), (N, S) float64: the samples, depth 0 for none
@@ -91,30 +113,22 @@ def score_placements(
     out_score         (N, M, N, M) float32
     """
     images, placements = cameras.shape
-    middle = np.array([depth.shape[2] / 2, depth.shape[1] / 2])
-    point = np.empty(3)
+    middle = depth.shape[2] / 2, depth.shape[1] / 2
+    points, scores = np.empty((pixels.shape[1], 4)), np.empty(pixels.shape[1], np.int8)
     for i in range(start, stop):
         for m in range(placements):
             p = cameras[i, m]
-            for s in range(pixels.shape[1]):
-                z = sampled[i, s]
-                if not z > 0.0:
-                    continue
-                put_into_world(
-                    pixels[i, s, 0], pixels[i, s, 1], z, all_turns[turns[i, m]], focal[p],
-                    center[p], middle, world_from_camera[p], point,
-                )  # fmt: skip
-                footprint = z / min(focal[p, 0], focal[p, 1])
-                for j in range(images):
-                    if j == i:
-                        continue
-                    for n in range(placements):
-                        q = cameras[j, n]
-                        if q == p:
-                            continue
-                        out_score[i, m, j, n] += look_up(
-                            point, depth[j], all_turns[turns[j, n]], focal[q], center[q], middle,
-                            camera_from_world[q], footprints, footprint, step,
+            put_into_world(
+                i, pixels, sampled, all_turns, turns[i, m], focal, center, middle,
+                world_from_camera, p, points,
+            )  # fmt: skip
+            # one image after the other, which the caches hold
+            for j in range(images):
+                for n in range(placements if j != i else 0):
+                    if cameras[j, n] != p:
+                        out_score[i, m, j, n] = look_up(
+                            points, depth, j, all_turns, turns[j, n], focal, center, middle,
+                            camera_from_world, cameras[j, n], footprints, step, scores,
                         )  # fmt: skip
 
 
@@ -127,23 +141,18 @@ def score_samples(
     `turns` (N,) are the placement of each image, all else as above. With `about` 0 or more, only
     pairs with that image are scored.
     """
-    middle = np.array([depth.shape[2] / 2, depth.shape[1] / 2])
-    point = np.empty(3)
+    middle = depth.shape[2] / 2, depth.shape[1] / 2
+    points, scores = np.empty((pixels.shape[1], 4)), np.empty(pixels.shape[1], np.int8)
     for i in range(start, stop):
-        p = cameras[i]
-        for s in range(pixels.shape[1]):
-            z = sampled[i, s]
-            if not z > 0.0:
+        put_into_world(
+            i, pixels, sampled, all_turns, turns[i], focal, center, middle, world_from_camera,
+            cameras[i], points,
+        )  # fmt: skip
+        for j in range(len(depth)):
+            if j == i or not (about < 0 or i == about or j == about):
                 continue
-            put_into_world(
-                pixels[i, s, 0], pixels[i, s, 1], z, all_turns[turns[i]], focal[p], center[p],
-                middle, world_from_camera[p], point,
+            look_up(
+                points, depth, j, all_turns, turns[j], focal, center, middle, camera_from_world,
+                cameras[j], footprints, step, scores,
             )  # fmt: skip
-            footprint = z / min(focal[p, 0], focal[p, 1])
-            for j in range(len(depth)):
-                q = cameras[j]
-                if j != i and (about < 0 or i == about or j == about):
-                    out_score[i, s, j] = look_up(
-                        point, depth[j], all_turns[turns[j]], focal[q], center[q], middle,
-                        camera_from_world[q], footprints, footprint, step,
-                    )  # fmt: skip
+            out_score[i, :, j] = scores
