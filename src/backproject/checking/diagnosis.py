@@ -24,6 +24,7 @@ from backproject.checking.explanation import (
     settled,
 )
 from backproject.checking.hypotheses import KINDS, Finding, Mend
+from backproject.checking.meaning import RANGE
 from backproject.errors import InputError
 from backproject.geometry.views import ViewSet
 from backproject.kernels import parallel
@@ -132,8 +133,11 @@ def _checked(views: ViewSet, progress: Progress) -> Diagnosis:
     trials = Trials(views) if mends else trials
     agree = bool(path) or settled(given)
     told = {row.hypothesis for row in rows}
-    for number, kind in enumerate(KINDS):
-        progress(f"checking {kind}", number / len(KINDS))
+    # Of what else is off, the rest of what is wrong already comes first: swapped depth is told from
+    # a sum of near and far that is only about right.
+    kinds = sorted(KINDS, key=lambda kind: kind != "range") if RANGE in told else list(KINDS)
+    for number, kind in enumerate(kinds):
+        progress(f"checking {kind}", number / len(kinds))
         tried = trials.of(kind)
         fresh = [row for row in tried.rows if row.hypothesis not in told]
         news = any(row.verdict == "wrong" for row in fresh)
