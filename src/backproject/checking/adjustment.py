@@ -18,7 +18,15 @@ from numpy.typing import NDArray
 from backproject.geometry.rig import invert_poses
 from backproject.geometry.views import ViewSet
 from backproject.kernels import parallel
-from backproject.kernels.adjust import SEEN_PAST, SHARED, TWIST, UNKNOWNS, pair_equations, tally
+from backproject.kernels.adjust import (
+    SEEN_PAST,
+    SHARED,
+    TWIST,
+    UNKNOWNS,
+    add_up_pairs,
+    pair_equations,
+    tally,
+)
 from backproject.kernels.smooth import smooth_rows
 
 FLAT = 0.25
@@ -198,19 +206,13 @@ def equations(scene: Scene, state: State, gate: float) -> Equations:
     )  # fmt: skip
     size = TWIST * count + SHARED
     square, pull = np.zeros((size, size)), np.zeros(size)
-    pairs: dict[tuple[int, int], NDArray[np.float64]] = {}
-    energy: dict[tuple[int, int], float] = {}
-    weighted = np.nansum((1 - (gaps / gate) ** 2) ** 2 * gaps**2, axis=2)
-    twist, shared = np.arange(TWIST), np.arange(size - SHARED, size)
-    for i, j in np.argwhere(squares.any(axis=(2, 3))).tolist():
-        where = np.concatenate([TWIST * i + twist, TWIST * j + twist, shared])
-        square[where[:, None], where] += squares[i, j]
-        pull[where] += pulls[i, j]
-        pair = (min(i, j), max(i, j))
-        pairs.setdefault(pair, np.zeros(size))[where] += rights[i, j]
-        energy[pair] = energy.get(pair, 0.0) + float(weighted[i, j])
-    together = np.array(list(pairs.values())).reshape(-1, size)
-    return Equations(square, together, np.array(list(energy.values())), pull, gaps)
+    together, energy = (
+        np.zeros((count * (count - 1) // 2, size)),
+        np.zeros(count * (count - 1) // 2),
+    )
+    energies = np.nansum((1 - (gaps / gate) ** 2) ** 2 * gaps**2, axis=2)
+    pairs = add_up_pairs(squares, rights, pulls, energies, square, pull, together, energy)
+    return Equations(square, together[:pairs], energy[:pairs], pull, gaps)
 
 
 def free_unknowns(count: int, names: tuple[str, ...]) -> NDArray[np.bool_]:

@@ -15,6 +15,8 @@ from backproject.errors import InputError
 from backproject.geometry.conventions import FLIP, ray_lengths
 from backproject.geometry.rig import Rig, invert_poses, look_at
 from backproject.geometry.views import ViewSet
+from backproject.kernels import parallel
+from backproject.kernels.readings import understand
 from backproject.progress import Progress, silent
 
 Encoding = Literal["as read", "along the ray", "planar, read as along the ray"]
@@ -328,17 +330,15 @@ def _leads(best: Reading, judged: dict[Reading, Agreement]) -> dict[str, dict[st
 
 
 def _understood(
-    depth: NDArray[np.float32], reading: Reading, lengths: NDArray[np.float32]
+    stored: NDArray[np.float32], reading: Reading, lengths: NDArray[np.float32]
 ) -> NDArray[np.float32]:
     """Return planar depth (N, H, W) of a reading, in the unit it is stored in."""
-    if reading.depth == "planar, read as along the ray":
-        depth = depth * lengths
-    if reading.far_plus_near is not None:
-        swapped = np.float32(reading.far_plus_near) - depth
-        depth = np.where(np.isfinite(depth), swapped, depth)
-        depth = np.where(depth > 0, depth, np.float32(np.nan))
-    if reading.depth == "along the ray":
-        depth = depth / lengths
+    depth = np.empty_like(stored)
+    swapped_from = np.nan if reading.far_plus_near is None else reading.far_plus_near
+    parallel.run(
+        understand, len(stored), stored, lengths, ENCODINGS.index(reading.depth),
+        np.float32(swapped_from), depth,
+    )  # fmt: skip
     return depth
 
 

@@ -125,6 +125,38 @@ def pair_equations(
                     squares[i, j, q, p] = squares[i, j, p, q]
 
 
+@njit(cache=True, nogil=True)
+def add_up_pairs(squares, rights, pulls, energies, square, pull, together, energy):
+    """Add the equations of all pairs of views that meet, see `pair_equations`, up to those of all
+    unknowns, M = 6 N + 5: `square` (M, M) and `pull` (M,); return how many pairs meet.
+
+    Of each pair, whichever looks at the other, `together` (P, M) is filled with the right side and
+    `energy` (P,) with the `energies` (N, N).
+    """
+    count, size = len(squares), len(square)
+    number, where = np.full((count, count), -1), np.empty(UNKNOWNS, np.int64)
+    pairs = 0
+    for i in range(count):
+        for j in range(count):
+            if not squares[i, j].any():
+                continue
+            first, second = min(i, j), max(i, j)
+            if number[first, second] < 0:
+                number[first, second] = pairs
+                pairs += 1
+            n = number[first, second]
+            for p in range(UNKNOWNS):
+                view = i if p < TWIST else j
+                where[p] = size - UNKNOWNS + p if p >= 2 * TWIST else TWIST * view + p % TWIST
+            for p in range(UNKNOWNS):
+                pull[where[p]] += pulls[i, j, p]
+                together[n, where[p]] += rights[i, j, p]
+                for q in range(UNKNOWNS):
+                    square[where[p], where[q]] += squares[i, j, p, q]
+            energy[n] += energies[i, j]
+    return pairs
+
+
 @njit(cache=True, nogil=True, error_model="numpy")
 def plane_at(depth, u, v, intrinsics, scale, offset, gate, plane):
     """Write the surface at pixel coordinates (u, v) as (nx, ny, nz, w): the normal over the plane's
