@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import backproject as bp
-from backproject.checking.adjustment import rotation_of
+from backproject.checking.adjustment import rotations_of
 from backproject.checking.order import reordered
 from backproject.checking.turns import describe_turn, turned
 from backproject.geometry.conventions import FLIP, ray_lengths
@@ -202,7 +202,8 @@ def poses(views: bp.ViewSet, rng: np.random.Generator) -> Planted:
     off = views.rig.world_from_camera.copy()
     distances = np.linalg.norm(views.rig.centers_world, axis=1)
     for k, pose in enumerate(off):
-        pose[:3, :3] = pose[:3, :3] @ rotation_of(rng.uniform(0, TURNED) * _direction(rng))
+        turn = rng.uniform(0, TURNED) * _direction(rng)
+        pose[:3, :3] = pose[:3, :3] @ rotations_of(turn[None])[0]
         pose[:3, 3] += rng.uniform(0, MOVED) * distances[k] * _direction(rng)
     return Planted(_with_poses(views, off), views, "poses off")
 

@@ -165,7 +165,7 @@ class State:
         twists = step[:-SHARED].reshape(-1, TWIST)
         focal, scale, offset, across, down = step[-SHARED:].tolist()
         return State(
-            np.stack([_twisted(p, t, middle) for p, t in zip(self.poses, twists, strict=True)]),
+            _twisted(self.poses, twists, middle),
             self.focal * np.exp(focal),
             self.scale * np.exp(scale),
             self.offset + offset,
@@ -358,24 +358,26 @@ def _moves(scene: Scene, step: NDArray[np.float64]) -> float:
 
 
 def _twisted(
-    pose: NDArray[np.float64], twist: NDArray[np.float64], middle: NDArray[np.float64]
+    poses: NDArray[np.float64], twists: NDArray[np.float64], middle: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    turn = rotation_of(twist[:3])
-    turned = pose.copy()
-    turned[:3, :3] = turn @ pose[:3, :3]
-    turned[:3, 3] = turn @ (pose[:3, 3] - middle) + middle + twist[3:]
+    turns = rotations_of(twists[:, :3])
+    turned = poses.copy()
+    turned[:, :3, :3] = turns @ poses[:, :3, :3]
+    from_middle = poses[:, :3, 3] - middle
+    turned[:, :3, 3] = (turns @ from_middle[:, :, None])[:, :, 0] + middle + twists[:, 3:]
     return turned
 
 
-def rotation_of(vector: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the rotation (3, 3) about a vector by its length in radians (Rodrigues)."""
-    angle = float(np.linalg.norm(vector))
-    x, y, z = vector
-    cross = np.array([[0, -z, y], [z, 0, -x], [-y, x, 0]])
+def rotations_of(vectors: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the rotations (N, 3, 3) about vectors (N, 3) by their lengths (Rodrigues)."""
+    angles = np.linalg.norm(vectors, axis=1)[:, None, None]
+    x, y, z = vectors.T
+    cross = np.zeros((len(vectors), 3, 3))
+    cross[:, 2, 1], cross[:, 0, 2], cross[:, 1, 0] = x, y, z
+    cross -= cross.transpose(0, 2, 1).copy()
     # sinc keeps small angles exact
-    sine, cosine = np.sinc(angle / np.pi), 0.5 * np.sinc(angle / (2 * np.pi)) ** 2
-    rotation: NDArray[np.float64] = np.eye(3) + sine * cross + cosine * cross @ cross
-    return rotation
+    sines, cosines = np.sinc(angles / np.pi), 0.5 * np.sinc(angles / (2 * np.pi)) ** 2
+    return np.asarray(np.eye(3) + sines * cross + (cosines * cross) @ cross)
 
 
 def _without_steps(views: ViewSet, step: float) -> NDArray[np.float32]:

@@ -134,6 +134,8 @@ def _stages(trials: Trials) -> Iterator[tuple[str, Attempt]]:
     def numbers() -> Path:
         simple = [trials.of("numbers"), trials.of("range")]
         if not any(settles(views, each) for each in simple):
+            simple = [each.small for each in simple if each.small]
+        if not any(settles(views, each) for each in simple):
             return ()
         return _better(views, [*simple, try_lens(views)])
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from types import MappingProxyType
 from typing import Literal, Protocol
 
@@ -52,10 +53,15 @@ class Finding:
 
 @dataclass(frozen=True)
 class Tried:
-    """A kind of hypothesis, tried on some views: its rows, and what mends them, if anything."""
+    """A kind of hypothesis, tried on some views: its rows, and what mends them, if anything.
+
+    `small` is the same where something is wrong that alone nobody would notice: for views that
+    contradict each other, and no longer do once it is mended.
+    """
 
     rows: tuple[Finding, ...]
     mend: Mend | None = None
+    small: Tried | None = None
 
     @property
     def found(self) -> tuple[Finding, ...]:
@@ -149,10 +155,18 @@ def try_lens(views: ViewSet) -> Tried:
 
 
 def _tried_numbers(found: Numbers, views: ViewSet) -> Tried:
+    noticed = _judged_numbers(found, views, partial(_unnoticed, views=views))
+    if noticed.mend:
+        return noticed
+    small = _judged_numbers(found, views, lambda _: 0.0)
+    return replace(noticed, small=small if small.mend else None)
+
+
+def _judged_numbers(found: Numbers, views: ViewSet, least: Callable[[Number], float]) -> Tried:
+    """Return the rows of numbers, each wrong if it is off by more than chance and the `least`."""
     rows = []
     for number in found.numbers:
-        least = max(_unnoticed(number, views), SIGNIFICANT * number.error)
-        off = abs(number.best - number.given) > least
+        off = abs(number.best - number.given) > max(least(number), SIGNIFICANT * number.error)
         wrong = number.told and off and not found.agrees
         given, best = _in_words(number, views)
         verdict = _verdict(wrong, not number.told)
