@@ -13,9 +13,11 @@ from shapes import box, joined, sphere, sphere_views
 
 import backproject as bp
 from backproject.checking.adjustment import Scene, State, equations, rotations_of
+from backproject.checking.hypotheses import KINDS
 from backproject.checking.numbers import find_numbers
 from backproject.checking.poses import refine_poses
 from backproject.kernels import adjust as kernels
+from backproject.progress import silent
 
 DISTANCE, RADIUS, SIZE = 1.5, 0.4, 112
 RIG = bp.Rig.dodecahedron(distance=DISTANCE, size=SIZE).world_from_camera
@@ -166,6 +168,15 @@ def test_depth_in_steps_tells_numbers_within_two_percent(views):
     near_far = find_numbers(decoded(stepped(views), 0.8, 2.4), free=("scale", "offset"))
     assert near_far.scale * 0.8 + near_far.offset == pytest.approx(NEAR, rel=0.02)
     assert near_far.scale * 2.4 + near_far.offset == pytest.approx(FAR, rel=0.02)
+
+
+def test_what_moves_depth_by_less_than_a_step_is_found_but_not_noticed_alone(views):
+    tried = KINDS["numbers"](farther(stepped(views), 1.002), silent)
+    assert tried.mend is None
+    assert [row.hypothesis for row in tried.small.found] == ["distance"]
+    mended = tried.small.mend(farther(views, 1.002))
+    assert pixels_off(mended, views).max() < 0.1
+    assert KINDS["numbers"](views, silent).small is None
 
 
 def test_what_depth_and_distance_share_is_refused_together(views):
