@@ -25,8 +25,8 @@ What is off by less is still found, see `diagnosis.check`.
 _SAMPLES = 100
 """How many samples of a view choose among many changes; the best are compared with all."""
 _FINALISTS = 12
-_FINE = 0.25
-"""The tolerance, in footprints, under which explanations that are nearly as good are compared."""
+_FINE, _FINEST = 0.25, 0.06
+"""The tolerances, in footprints, under which explanations that are nearly as good are compared."""
 _ALIKE = 0.002
 """Clashes under it that differ by less are alike."""
 _NEAR = 8.0
@@ -72,8 +72,8 @@ def betters(views: ViewSet, tried: Tried) -> bool:
     return _fine_clash(views) > 2 * _fine_clash(tried.mend(views)) + _ALIKE
 
 
-def _fine_clash(views: ViewSet) -> float:
-    return clash_of(Probe.of(views).agreement(views, footprints=_FINE))
+def _fine_clash(views: ViewSet, footprints: float = _FINE) -> float:
+    return clash_of(Probe.of(views).agreement(views, footprints=footprints))
 
 
 @dataclass(frozen=True)
@@ -142,7 +142,7 @@ def _stages(trials: Trials) -> Iterator[tuple[str, Attempt]]:
     def lens() -> Path:
         return _better(views, [try_lens(views)])
 
-    yield "all images alike", lambda: _alike(views, changes)
+    yield "all images alike", lambda: _in_focus(views, _alike(views, changes), changes["depth"])
     of_all = [("lens", lens), ("depth, with numbers", refocused)]
     of_each = [alone("turns"), alone("order")]
     poses, out = alone("poses"), alone("outliers")
@@ -161,16 +161,15 @@ def _stages(trials: Trials) -> Iterator[tuple[str, Attempt]]:
 
 def _better(views: ViewSet, tried: list[Tried]) -> Path:
     """Return the first of several explanations by numbers that is as exact as any, or nearly. Each
-    imitates the others to a pixel or so; under a fine tolerance only the right one brings the
+    imitates the others to a pixel or so; under fine tolerances only the right one brings the
     surfaces together.
     """
-    fine = [
-        (_fine_clash(each.mend(views)), each)
-        for each in tried
-        if each.mend and settles(views, each)
-    ]
-    least = min((clash for clash, _ in fine), default=0.0)
-    return next(((each,) for clash, each in fine if clash <= 2 * least + _ALIKE), ())
+    left = [each for each in tried if each.mend and settles(views, each)]
+    for tolerance in (_FINE, _FINEST):
+        clashes = [_fine_clash(each.mend(views), tolerance) for each in left if each.mend]
+        most = 2 * min(clashes, default=0.0) + _ALIKE
+        left = [each for each, clash in zip(left, clashes, strict=True) if clash <= most]
+    return tuple(left[:1])
 
 
 def _upon(views: ViewSet, changes: list[_Change], kinds: tuple[str, ...]) -> Path:
@@ -194,6 +193,23 @@ def _refocused(views: ViewSet, changes: list[_Change]) -> Path:
         if settles(views, tried):
             return (tried,)
     return ()
+
+
+def _in_focus(views: ViewSet, path: Path, changes: list[_Change]) -> Path:
+    """Return the path, or, if all it does is to read depth otherwise, the field of view with it
+    where that is more exact: what is left of both together looks like a distance too.
+    """
+    best = [row.best for tried in path for row in tried.rows]
+    reading = next((each.reading for each in changes if [each.best] == best), None)
+    if reading is None:
+        return path
+    left = _fine_clash(reading.apply(views))
+    if left <= _ALIKE:
+        return path
+    tried = try_numbers_with(reading, views)
+    if not settles(views, tried) or tried.mend is None:
+        return path
+    return (tried,) if left > 2 * _fine_clash(tried.mend(views)) + _ALIKE else path
 
 
 def _is_gentle(views: ViewSet) -> bool:
