@@ -11,6 +11,7 @@ from shapes import sphere_views
 import backproject as bp
 from backproject.checking.turns import turned
 from backproject.cli.main import main
+from backproject.geometry.conventions import ray_lengths
 
 HEADPHONES = Path(__file__).parents[2] / "examples" / "data" / "cc0_headphones_ngons.obj"
 
@@ -29,10 +30,15 @@ def text_order(views):
     return replace(views, depth=views.depth[sorted(range(20), key=str)])
 
 
-def wide(views):
+def wide(views, factor=0.9):
     intrinsics = views.rig.intrinsics.copy()
-    intrinsics[:, (0, 1), (0, 1)] *= 0.9
+    intrinsics[:, (0, 1), (0, 1)] *= factor
     return replace(views, rig=replace(views.rig, intrinsics=intrinsics))
+
+
+def along_rays(views):
+    lengths = np.stack([ray_lengths(views.rig, k) for k in range(len(views))])
+    return replace(views, depth=(views.depth * lengths).astype(np.float32))
 
 
 def test_clean_views_agree(clean):
@@ -83,6 +89,15 @@ def test_two_faults_are_named_and_mended(clean):
     np.testing.assert_array_equal(
         diagnosis.apply(turned(text_order(clean), np.full(20, 4))).depth, clean.depth
     )
+
+
+@pytest.mark.parametrize("factor", [1.015, 1.1])
+def test_a_field_of_view_is_found_with_ray_distance_and_not_taken_for_a_distance(clean, factor):
+    diagnosis = bp.check(wide(along_rays(clean), factor))
+    wrong = {each.hypothesis: each.best for each in diagnosis.findings if each.verdict == "wrong"}
+    assert set(wrong) == {"depth", "field of view"}
+    assert wrong["depth"] == "along the ray"
+    assert float(wrong["field of view"].split()[0]) == pytest.approx(43, rel=5e-3)
 
 
 def test_what_nothing_explains_is_not_mended_and_nothing_is_called_wrong():
