@@ -12,9 +12,9 @@ from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.spatial.transform import Rotation
 
 import backproject as bp
-from backproject.checking.adjustment import rotations_of
 from backproject.checking.order import reordered
 from backproject.checking.turns import describe_turn, turned
 from backproject.geometry.conventions import FLIP, ray_lengths
@@ -203,7 +203,7 @@ def poses(views: bp.ViewSet, rng: np.random.Generator) -> Planted:
     distances = np.linalg.norm(views.rig.centers_world, axis=1)
     for k, pose in enumerate(off):
         turn = rng.uniform(0, TURNED) * _direction(rng)
-        pose[:3, :3] = pose[:3, :3] @ rotations_of(turn[None])[0]
+        pose[:3, :3] = pose[:3, :3] @ Rotation.from_rotvec(turn).as_matrix()
         pose[:3, 3] += rng.uniform(0, MOVED) * distances[k] * _direction(rng)
     return Planted(_with_poses(views, off), views, "poses off")
 

@@ -9,10 +9,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy.spatial.transform import Rotation
 from shapes import box, joined, sphere, sphere_views
 
 import backproject as bp
-from backproject.checking.adjustment import Scene, State, equations, rotations_of
+from backproject.checking.adjustment import Scene, State, equations
 from backproject.checking.hypotheses import KINDS
 from backproject.checking.numbers import find_numbers
 from backproject.checking.poses import refine_poses
@@ -33,7 +34,9 @@ def views():
     """Three boxes, each turned its own way, and a ball: no view sees planes of one edge alone."""
     rng = np.random.default_rng(2)
     boxes = [
-        box(side).transformed(bp.Similarity(1, rotations_of(rng.normal(size=(1, 3)))[0], place))
+        box(side).transformed(
+            bp.Similarity(1, Rotation.from_rotvec(rng.normal(size=3)).as_matrix(), place)
+        )
         for side, place in ((0.36, (0, 0, 0)), (0.2, (0.25, 0.1, 0)), (0.16, (0, 0.24, -0.1)))
     ]
     ball = sphere(0.12, splits=4).transformed(bp.Similarity(translation=(-0.1, -0.1, 0.24)))
@@ -80,7 +83,7 @@ def shaken(views, degrees, share, which=None, seed=0):
     for k in range(len(poses)) if which is None else which:
         turn, shift = rng.normal(size=(2, 3))
         turn *= np.radians(degrees) / np.linalg.norm(turn)
-        poses[k, :3, :3] = poses[k, :3, :3] @ rotations_of(turn[None])[0]
+        poses[k, :3, :3] = poses[k, :3, :3] @ Rotation.from_rotvec(turn).as_matrix()
         poses[k, :3, 3] += shift * share * DISTANCE / np.linalg.norm(shift)
     return replace(views, rig=replace(views.rig, world_from_camera=poses))
 

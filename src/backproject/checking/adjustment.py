@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.spatial.transform import Rotation
 
 from backproject.geometry.rig import invert_poses
 from backproject.geometry.views import ViewSet
@@ -206,10 +207,8 @@ def equations(scene: Scene, state: State, gate: float) -> Equations:
     )  # fmt: skip
     size = TWIST * count + SHARED
     square, pull = np.zeros((size, size)), np.zeros(size)
-    together, energy = (
-        np.zeros((count * (count - 1) // 2, size)),
-        np.zeros(count * (count - 1) // 2),
-    )
+    most = count * (count - 1) // 2
+    together, energy = np.zeros((most, size)), np.zeros(most)
     energies = np.nansum((1 - (gaps / gate) ** 2) ** 2 * gaps**2, axis=2)
     pairs = add_up_pairs(squares, rights, pulls, energies, square, pull, together, energy)
     return Equations(square, together[:pairs], energy[:pairs], pull, gaps)
@@ -360,24 +359,12 @@ def _moves(scene: Scene, step: NDArray[np.float64]) -> float:
 def _twisted(
     poses: NDArray[np.float64], twists: NDArray[np.float64], middle: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    turns = rotations_of(twists[:, :3])
+    turns = Rotation.from_rotvec(twists[:, :3]).as_matrix()
     turned = poses.copy()
     turned[:, :3, :3] = turns @ poses[:, :3, :3]
     from_middle = poses[:, :3, 3] - middle
     turned[:, :3, 3] = (turns @ from_middle[:, :, None])[:, :, 0] + middle + twists[:, 3:]
     return turned
-
-
-def rotations_of(vectors: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the rotations (N, 3, 3) about vectors (N, 3) by their lengths (Rodrigues)."""
-    angles = np.linalg.norm(vectors, axis=1)[:, None, None]
-    x, y, z = vectors.T
-    cross = np.zeros((len(vectors), 3, 3))
-    cross[:, 2, 1], cross[:, 0, 2], cross[:, 1, 0] = x, y, z
-    cross -= cross.transpose(0, 2, 1).copy()
-    # sinc keeps small angles exact
-    sines, cosines = np.sinc(angles / np.pi), 0.5 * np.sinc(angles / (2 * np.pi)) ** 2
-    return np.asarray(np.eye(3) + sines * cross + (cosines * cross) @ cross)
 
 
 def _without_steps(views: ViewSet, step: float) -> NDArray[np.float32]:

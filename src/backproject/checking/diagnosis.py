@@ -24,7 +24,7 @@ from backproject.checking.explanation import (
     settled,
 )
 from backproject.checking.hypotheses import KINDS, Finding, Mend
-from backproject.checking.meaning import RANGE
+from backproject.checking.meaning import NEAR_AND_FAR
 from backproject.errors import InputError
 from backproject.geometry.views import ViewSet
 from backproject.kernels import parallel
@@ -135,7 +135,7 @@ def _checked(views: ViewSet, progress: Progress) -> Diagnosis:
     told = {row.hypothesis for row in rows}
     # Of what else is off, the rest of what is wrong already comes first: swapped depth is told from
     # a sum of near and far that is only about right.
-    kinds = sorted(KINDS, key=lambda kind: kind != "range") if RANGE in told else list(KINDS)
+    kinds = sorted(KINDS, key=lambda kind: kind != "range") if NEAR_AND_FAR in told else list(KINDS)
     for number, kind in enumerate(kinds):
         progress(f"checking {kind}", number / len(kinds))
         tried = trials.of(kind)

@@ -31,8 +31,8 @@ SHIFTS = (0.0, 0.5, -0.5)
 """Pixels by which principal points move, right and down: half if they count from the other place
 in the first pixel.
 """
-RANGE = "near and far"
-ASPECTS = ("depth", RANGE, "camera matrices", "unit", "pixel centres")
+NEAR_AND_FAR = "near and far"
+ASPECTS = ("depth", NEAR_AND_FAR, "camera matrices", "unit", "pixel centres")
 """What a reading says, in the order of its fields."""
 _COARSE = 3.0
 """How many times the tolerance while the sum of near and far is sought."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.spatial.transform import Rotation
 
 from backproject.checking.adjustment import (
     GATE,
@@ -14,7 +15,6 @@ from backproject.checking.adjustment import (
     State,
     adjust,
     free_unknowns,
-    rotations_of,
     score_candidates,
     shows,
     standard_errors,
@@ -214,7 +214,7 @@ def _shaken(
     """Return poses (count, 4, 4) turned by up to `TURNED` and moved by up to `shift` an axis."""
     shaken = np.repeat(pose[None], count, axis=0)
     turns = rng.uniform(-TURNED, TURNED, (count, 3))
-    shaken[:, :3, :3] = pose[:3, :3] @ rotations_of(turns)
+    shaken[:, :3, :3] = pose[:3, :3] @ Rotation.from_rotvec(turns).as_matrix()
     shaken[:, :3, 3] += rng.uniform(-shift, shift, (count, 3))
     return shaken
 
