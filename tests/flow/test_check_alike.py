@@ -7,12 +7,12 @@ read where they lie beside the checkout.
 from pathlib import Path
 
 import pytest
-
-import backproject as bp
 from benchmarks.check import random_of
 from benchmarks.faults import FAULTS
 from benchmarks.judging import judge
 from benchmarks.meshes import load_unit
+
+import backproject as bp
 
 MESHES = Path(__file__).parents[2].parent / "shared/data/meshes"
 
