@@ -198,18 +198,17 @@ def equations(scene: Scene, state: State, gate: float) -> Equations:
     count, samples = scene.pixels.shape[:2]
     squares = np.zeros((count, count, UNKNOWNS, UNKNOWNS))
     rights, pulls = np.zeros((count, count, UNKNOWNS)), np.zeros((count, count, UNKNOWNS))
-    gaps = np.full((count, count, samples), np.nan)
+    energies, gaps = np.zeros((count, count)), np.full((count, count, samples), np.nan)
     parallel.run(
         pair_equations, count, scene.pixels, scene.depth, scene.surface,
         state.scale * scene.reach + state.offset, state.intrinsics(scene.views.rig.intrinsics),
         np.ascontiguousarray(state.poses), invert_poses(state.poses), scene.middle,
-        state.scale, state.offset, gate, squares, rights, pulls, gaps,
+        state.scale, state.offset, gate, squares, rights, pulls, energies, gaps,
     )  # fmt: skip
     size = TWIST * count + SHARED
     square, pull = np.zeros((size, size)), np.zeros(size)
     most = count * (count - 1) // 2
     together, energy = np.zeros((most, size)), np.zeros(most)
-    energies = np.nansum((1 - (gaps / gate) ** 2) ** 2 * gaps**2, axis=2)
     pairs = add_up_pairs(squares, rights, pulls, energies, square, pull, together, energy)
     return Equations(square, together[:pairs], energy[:pairs], pull, gaps)
 
@@ -244,10 +243,11 @@ def adjust(
         if heard is not None:
             heard(k / rounds)
         least = narrowest / state.focal
-        settled = gate <= least or gate <= OUTLYING * found.median_gap
+        outlying = OUTLYING * found.median_gap
+        settled = gate <= least or gate <= outlying
         if settled and _moves(scene, step) < STILL * scene.footprint:
             break
-        gate = max(min(SHRINK * gate, OUTLYING * found.median_gap), least)
+        gate = max(min(SHRINK * gate, outlying), least)
     return state, equations(scene, state, gate)
 
 
@@ -321,9 +321,14 @@ def score_candidates(
 
 
 def with_depth(views: ViewSet, scale: float, offset: float) -> ViewSet:
-    """Return the views with depth times `scale` plus `offset`; nan where that is not above 0."""
-    depth = views.depth.astype(np.float64)
-    changed = np.where(np.isfinite(depth), scale * depth + offset, depth)
+    """Return the views with depth times `scale`, above 0, plus `offset`; nan where that is not
+    above 0.
+    """
+    if scale == 1 and offset == 0:
+        return views
+    changed = views.depth.astype(np.float64)  # inf and nan stay
+    changed *= scale
+    changed += offset
     changed[changed <= 0] = np.nan
     return replace(views, depth=changed.astype(np.float32), step=views.step * scale)
 

@@ -14,6 +14,9 @@ STEEPEST = 4.0
 """Footprints that depth may differ by over a pixel: 76 degrees."""
 FACING = 0.5
 """The cosine of the most by which the normals of one place may differ between two views."""
+DISTINCT = TWIST + SHARED
+POINT = 10
+"""Numbers held of a sample, see `place_samples`."""
 SEEN_PAST = 2
 """What a view takes off that looks past a point, where one that agrees adds one: free space is the
 surer sign, as a point of a wrong place often lies near some surface.
@@ -23,7 +26,7 @@ surer sign, as a point of a wrong place often lies near some surface.
 @njit(cache=True, nogil=True, error_model="numpy")
 def pair_equations(
     start, stop, pixels, depth, surface, reach, intrinsics, world_from_camera, camera_from_world,
-    middle, scale, offset, gate, squares, rights, pulls, gaps,
+    middle, scale, offset, gate, squares, rights, pulls, energies, gaps,
 ):  # fmt: skip
     """Write the gaps of the samples of views [start, stop) to every other view's surface, and the
     normal equations of those gaps, pair by pair.
@@ -36,70 +39,62 @@ def pair_equations(
     middle            (3,) the point that views turn about
     scale, offset     depth is scale * stored + offset
     gate              gaps of more are another surface's
-    squares           (N, N, UNKNOWNS, UNKNOWNS): J^T W J
+    squares           (N, N, UNKNOWNS, UNKNOWNS): J^T W J, its lower half
     rights, pulls     (N, N, UNKNOWNS): J^T W gap, and J^T W 1, as if all gaps were 1
+    energies          (N, N): W gap^2, added up
     gaps              (N, N, S), signed, positive before the other's surface; nan where none
 
     The gap is that to the plane through the other view's surface where the point projects to (Chen
     & Medioni 1992); its weight is Tukey's. Unknowns of a pair: the twist of its own view, of the
     other, and the shared ones. A plane n.p = d has an inverse depth that is linear in the pixel.
     """
-    jacobian = np.empty(UNKNOWNS)
-    patch, own = np.empty(4), np.empty(4)
+    count, samples = len(depth), pixels.shape[1]
+    patch, points = np.empty(4), np.empty((samples, POINT))
+    jacobian, weighted = np.empty((DISTINCT, samples)), np.empty((DISTINCT, samples))
+    weights, apart = np.empty(samples), np.empty(samples)
     for i in range(start, stop):
+        pose = world_from_camera[i]
         fi, gi = intrinsics[i, 0, 0], intrinsics[i, 1, 1]
-        for s in range(pixels.shape[1]):
-            u, v = pixels[i, s, 0], pixels[i, s, 1]
-            if not u >= 0.0:
+        known = place_samples(pixels[i], depth[i], intrinsics[i], pose, scale, offset, points)
+        # The other view outside: its image stays in the cache.
+        for j in range(count):
+            if j == i:
                 continue
-            stored = np.float64(depth[i, int(v), int(u)])
-            z = scale * stored + offset
-            if z <= 0.0:
-                continue
-            ai, bi = (u - intrinsics[i, 0, 2]) / fi, (v - intrinsics[i, 1, 2]) / gi
-            if not plane_beside(depth[i], int(v), int(u), intrinsics[i], scale, offset, own):
-                continue
-            pose = world_from_camera[i]
-            x0 = pose[0, 0] * ai * z + pose[0, 1] * bi * z + pose[0, 2] * z + pose[0, 3]
-            x1 = pose[1, 0] * ai * z + pose[1, 1] * bi * z + pose[1, 2] * z + pose[1, 3]
-            x2 = pose[2, 0] * ai * z + pose[2, 1] * bi * z + pose[2, 2] * z + pose[2, 3]
-            o0 = pose[0, 0] * own[0] + pose[0, 1] * own[1] + pose[0, 2] * own[2]
-            o1 = pose[1, 0] * own[0] + pose[1, 1] * own[1] + pose[1, 2] * own[2]
-            o2 = pose[2, 0] * own[0] + pose[2, 1] * own[1] + pose[2, 2] * own[2]
-            for j in range(len(depth)):
-                if j == i:
-                    continue
-                to = camera_from_world[j]
+            # views of arrays are made here, as each costs a count that all threads share
+            to, back = camera_from_world[j], world_from_camera[j]
+            image, lens = surface[j], intrinsics[j]
+            fj, gj, cj, hj = lens[0, 0], lens[1, 1], lens[0, 2], lens[1, 2]
+            nearest, farthest = reach[j, 0] - gate, reach[j, 1] + gate
+            met = 0
+            for s in range(known):
+                x0, x1, x2 = points[s, 0], points[s, 1], points[s, 2]
+                z, ai, bi = points[s, 3], points[s, 4], points[s, 5]
                 zj = to[2, 0] * x0 + to[2, 1] * x1 + to[2, 2] * x2 + to[2, 3]
                 # far off all that the other view sees: hidden, or another surface
-                if zj < reach[j, 0] - gate or zj > reach[j, 1] + gate or zj <= 0.0:
+                if zj < nearest or zj > farthest or zj <= 0.0:
                     continue
                 xj = to[0, 0] * x0 + to[0, 1] * x1 + to[0, 2] * x2 + to[0, 3]
                 yj = to[1, 0] * x0 + to[1, 1] * x1 + to[1, 2] * x2 + to[1, 3]
-                fj, gj = intrinsics[j, 0, 0], intrinsics[j, 1, 1]
                 aj, bj = xj / zj, yj / zj
-                uj, vj = fj * aj + intrinsics[j, 0, 2], gj * bj + intrinsics[j, 1, 2]
-                if not plane_at(surface[j], uj, vj, intrinsics[j], scale, offset, gate, patch):
+                uj, vj = fj * aj + cj, gj * bj + hj
+                if not plane_at(image, uj, vj, lens, scale, offset, gate, patch):
                     continue
                 gap = (1.0 - zj * patch[3]) / np.sqrt(patch[0] ** 2 + patch[1] ** 2 + patch[2] ** 2)
                 if abs(gap) > gate:
                     continue
                 shrink = -1.0 / np.sqrt(patch[0] ** 2 + patch[1] ** 2 + patch[2] ** 2)
                 m0, m1, m2 = patch[0] * shrink, patch[1] * shrink, patch[2] * shrink
-                back = world_from_camera[j]
                 n0 = back[0, 0] * m0 + back[0, 1] * m1 + back[0, 2] * m2
                 n1 = back[1, 0] * m0 + back[1, 1] * m1 + back[1, 2] * m2
                 n2 = back[2, 0] * m0 + back[2, 1] * m1 + back[2, 2] * m2
-                if n0 * o0 + n1 * o1 + n2 * o2 < FACING:
+                if n0 * points[s, 6] + n1 * points[s, 7] + n2 * points[s, 8] < FACING:
                     continue
-                gaps[i, j, s] = gap
+                gaps[i, j, int(points[s, 9])] = gap
                 d0, d1, d2 = x0 - middle[0], x1 - middle[1], x2 - middle[2]
-                jacobian[0] = d1 * n2 - d2 * n1
-                jacobian[1] = d2 * n0 - d0 * n2
-                jacobian[2] = d0 * n1 - d1 * n0
-                jacobian[3], jacobian[4], jacobian[5] = n0, n1, n2
-                for k in range(TWIST):
-                    jacobian[TWIST + k] = -jacobian[k]
+                jacobian[0, met] = d1 * n2 - d2 * n1
+                jacobian[1, met] = d2 * n0 - d0 * n2
+                jacobian[2, met] = d0 * n1 - d1 * n0
+                jacobian[3, met], jacobian[4, met], jacobian[5, met] = n0, n1, n2
                 # the normal in the frame of the point's own view
                 p0 = pose[0, 0] * n0 + pose[1, 0] * n1 + pose[2, 0] * n2
                 p1 = pose[0, 1] * n0 + pose[1, 1] * n1 + pose[2, 1] * n2
@@ -107,22 +102,86 @@ def pair_equations(
                 far = 1.0 / patch[3]
                 along_i = p0 * ai + p1 * bi + p2
                 along_j = m0 * aj + m1 * bj + m2
-                jacobian[12] = (m0 * aj + m1 * bj) * far - (p0 * ai + p1 * bi) * z
-                jacobian[13] = along_i * (z - offset) - along_j * (far - offset)
-                jacobian[14] = along_i - along_j
-                jacobian[15] = m0 * far / fj - p0 * z / fi
-                jacobian[16] = m1 * far / gj - p1 * z / gi
-                weight = (1.0 - (gap / gate) ** 2) ** 2
-                for p in range(UNKNOWNS):
-                    weighted = weight * jacobian[p]
-                    rights[i, j, p] += weighted * gap
-                    pulls[i, j, p] += weighted
-                    for q in range(p + 1):
-                        squares[i, j, p, q] += weighted * jacobian[q]
-        for j in range(len(depth)):
-            for p in range(UNKNOWNS):
-                for q in range(p):
-                    squares[i, j, q, p] = squares[i, j, p, q]
+                jacobian[6, met] = (m0 * aj + m1 * bj) * far - (p0 * ai + p1 * bi) * z
+                jacobian[7, met] = along_i * (z - offset) - along_j * (far - offset)
+                jacobian[8, met] = along_i - along_j
+                jacobian[9, met] = m0 * far / fj - p0 * z / fi
+                jacobian[10, met] = m1 * far / gj - p1 * z / gi
+                apart[met] = gap
+                weights[met] = (1.0 - (gap / gate) ** 2) ** 2
+                met += 1
+            weigh(jacobian[:, :met], weights, weighted)
+            multiply(
+                jacobian[:, :met], weighted, weights, apart,
+                squares[i, j], rights[i, j], pulls[i, j], energies[i, j : j + 1],
+            )  # fmt: skip
+
+
+@njit(cache=True, nogil=True, inline="always")
+def weigh(jacobian, weights, weighted):
+    """Write the rows (DISTINCT, n) times the weights to `weighted`."""
+    for p in range(DISTINCT):
+        for s in range(jacobian.shape[1]):
+            weighted[p, s] = weights[s] * jacobian[p, s]
+
+
+@njit(cache=True, nogil=True, fastmath={"reassoc", "nsz"})
+def multiply(jacobian, weighted, weights, gaps, square, right, pull, energy):
+    """Write what the gaps of a pair add up to, see `pair_equations`, of the derivatives by its
+    distinct unknowns: those by the other view's twist are the negative of its own.
+
+    Sums along the samples, in any order, so that SIMD takes several at a time.
+    """
+    met = jacobian.shape[1]
+    for p in range(DISTINCT):
+        to_gap = total = 0.0
+        for s in range(met):
+            to_gap += weighted[p, s] * gaps[s]
+            total += weighted[p, s]
+        sign = -1.0 if p < TWIST else 1.0
+        right[TWIST + p], pull[TWIST + p] = sign * to_gap, sign * total
+        if p < TWIST:
+            right[p], pull[p] = to_gap, total
+        for q in range(p + 1):
+            product = 0.0
+            for s in range(met):
+                product += weighted[p, s] * jacobian[q, s]
+            if p < TWIST:
+                square[p, q] = square[TWIST + p, TWIST + q] = product
+                square[TWIST + p, q] = square[TWIST + q, p] = -product
+            elif q < TWIST:
+                square[TWIST + p, q], square[TWIST + p, TWIST + q] = product, -product
+            else:
+                square[TWIST + p, TWIST + q] = product
+    energy[0] = 0.0
+    for s in range(met):
+        energy[0] += weights[s] * gaps[s] ** 2
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def place_samples(pixels, depth, intrinsics, pose, scale, offset, points):
+    """Write a view's samples that lie on a surface to `points` (S, POINT): the place in the world,
+    depth, the ray's slopes, the normal in the world, the sample's number. Return how many do.
+    """
+    plane = np.empty(4)
+    known = 0
+    for s in range(len(pixels)):
+        u, v = pixels[s, 0], pixels[s, 1]
+        if not u >= 0.0:
+            continue
+        z = scale * np.float64(depth[int(v), int(u)]) + offset
+        if z <= 0.0:
+            continue
+        if not plane_beside(depth, int(v), int(u), intrinsics, scale, offset, plane):
+            continue
+        a, b = (u - intrinsics[0, 2]) / intrinsics[0, 0], (v - intrinsics[1, 2]) / intrinsics[1, 1]
+        point = points[known]
+        for k in range(3):
+            point[k] = pose[k, 0] * a * z + pose[k, 1] * b * z + pose[k, 2] * z + pose[k, 3]
+            point[6 + k] = pose[k, 0] * plane[0] + pose[k, 1] * plane[1] + pose[k, 2] * plane[2]
+        point[3], point[4], point[5], point[9] = z, a, b, s
+        known += 1
+    return known
 
 
 @njit(cache=True, nogil=True)
@@ -152,7 +211,7 @@ def add_up_pairs(squares, rights, pulls, energies, square, pull, together, energ
                 pull[where[p]] += pulls[i, j, p]
                 together[n, where[p]] += rights[i, j, p]
                 for q in range(UNKNOWNS):
-                    square[where[p], where[q]] += squares[i, j, p, q]
+                    square[where[p], where[q]] += squares[i, j, max(p, q), min(p, q)]
             energy[n] += energies[i, j]
     return pairs
 
