@@ -23,7 +23,7 @@ from backproject.checking.explanation import (
     explain,
     settled,
 )
-from backproject.checking.hypotheses import KINDS, Finding, Mend
+from backproject.checking.hypotheses import ABOUT, KINDS, Finding, Mend
 from backproject.checking.meaning import NEAR_AND_FAR
 from backproject.errors import InputError
 from backproject.geometry.views import ViewSet
@@ -137,6 +137,8 @@ def _checked(views: ViewSet, progress: Progress) -> Diagnosis:
     # a sum of near and far that is only about right.
     kinds = sorted(KINDS, key=lambda kind: kind != "range") if NEAR_AND_FAR in told else list(KINDS)
     for number, kind in enumerate(kinds):
+        if ABOUT[kind] <= told:
+            continue
         progress(f"checking {kind}", number / len(kinds))
         tried = trials.of(kind)
         fresh = [row for row in tried.rows if row.hypothesis not in told]

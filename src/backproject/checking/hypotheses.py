@@ -117,15 +117,17 @@ def try_numbers_with(reading: Reading, views: ViewSet) -> Tried:
     """Return what the field of view and the distance are if depth is read otherwise.
 
     The length of a ray, which depth is read by, depends on the field of view, and that on depth:
-    each is found from the other in turn, until they stay.
+    each is found from the other in turn, until they stay, or bring the views no nearer.
     """
-    focal = 1.0
+    focal, best = 1.0, -np.inf
     for _ in range(_ROUNDS):
         read = reading.apply(_refocused(views, focal))
         found = find_numbers(read, free=("focal", "distance"))
         focal *= found.focal
-        if abs(found.focal - 1) < _STAYS or found.lead <= SIGNIFICANT:
+        stays = abs(found.focal - 1) < _STAYS or found.lead <= SIGNIFICANT
+        if stays or found.best < best:
             break
+        best = found.best
     last = replace(found, focal=1.0)
     numbers = tuple(
         replace(each, best=focal) if each.name == "focal" else each for each in found.numbers
@@ -218,6 +220,18 @@ NUMBERS = {
     "focal": "field of view", "distance": "distance", "scale": "depth's scale",
     "offset": "depth's offset",
 }  # fmt: skip
+ABOUT: Mapping[str, frozenset[str]] = MappingProxyType(
+    {
+        "meaning": frozenset(ASPECTS),
+        "turns": frozenset({"images"}),
+        "numbers": frozenset({NUMBERS["focal"], NUMBERS["distance"]}),
+        "range": frozenset({NUMBERS["scale"], NUMBERS["offset"]}),
+        "order": frozenset({"order of images"}),
+        "poses": frozenset({"poses"}),
+        "outliers": frozenset({"single views"}),
+    }
+)
+"""The hypotheses that the rows of each kind are about."""
 
 
 class _Scored(Protocol):
