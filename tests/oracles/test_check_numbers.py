@@ -16,6 +16,7 @@ import backproject as bp
 from backproject.checking.adjustment import Scene, State, equations
 from backproject.checking.hypotheses import KINDS
 from backproject.checking.numbers import find_numbers
+from backproject.checking.outlines import open_motions
 from backproject.checking.poses import refine_poses
 from backproject.kernels import adjust as kernels
 from backproject.progress import silent
@@ -225,6 +226,40 @@ def test_right_poses_stay(views):
     assert found.pixels.max() < 0.1
     assert found.told.all()
     assert found.apply(views) is views
+
+
+@pytest.fixture(scope="module")
+def prism():
+    """A box and where its top is: views from above and from below share its sides alone."""
+    turned = Rotation.from_rotvec((0.3, 0.2, 0.5)).as_matrix()
+    block = box(0.55).transformed(bp.Similarity(1, turned, (0, 0, 0)))
+    return bp.render(block, bp.Rig(INTRINSICS, RIG, SIZE, SIZE)), turned[:, 2]
+
+
+@pytest.mark.parametrize("slid", [1.0, 3.0])
+def test_views_that_slid_along_what_they_share_come_back_by_their_outlines(prism, slid):
+    views, up = prism
+    poses = views.rig.world_from_camera.copy()
+    above = poses[:, :3, 3] @ up > 0
+    poses[above, :3, 3] += slid * 10 * TENTH_PIXEL * up
+    wrong = replace(views, rig=replace(views.rig, world_from_camera=poses))
+    assert pixels_off(wrong, views).max() > 0.4 * slid
+    found = refine_poses(wrong)
+    assert pixels_off(found.apply(wrong), views).max() < 0.2  # a pixel is seen past or not
+    assert found.told.all()
+
+
+def test_only_motions_of_views_against_each_other_are_open(prism, views):
+    scene = Scene.of(prism[0])
+    found = equations(scene, State(prism[0].rig.world_from_camera), scene.footprint)
+    motions = open_motions(scene, found)
+    assert len(motions) >= 3  # along each axis of the box
+    np.testing.assert_allclose(
+        motions[:, :-5].reshape(len(motions), -1, 6).sum(axis=1), 0, atol=1e-9
+    )
+    assert not motions[:, -5:].any()
+    held = Scene.of(views)
+    assert not len(open_motions(held, equations(held, State(RIG), held.footprint)))
 
 
 def test_two_views_that_slide_along_each_other_are_left_alone(ball):

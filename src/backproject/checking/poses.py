@@ -19,6 +19,7 @@ from backproject.checking.adjustment import (
     shows,
     standard_errors,
 )
+from backproject.checking.outlines import Outlines, open_motions, precision, stiffened
 from backproject.checking.probe import SIGNIFICANT, Probe
 from backproject.errors import InputError
 from backproject.geometry.views import ViewSet
@@ -57,6 +58,10 @@ SPREAD = 3.0
 """Standard errors within which a pose is as given."""
 NOTICED = 0.1
 """A view is called off if its pixels move by more than so many: less is between pixels."""
+OUTLINED = 6
+"""How often, at most, surfaces and then outlines move the views."""
+FAR = 0.5
+"""Pixels from which on a view that outlines moved is no longer where surfaces held it."""
 SETTLE = 20
 """Rounds of the weighted mean that holds most views where they were given."""
 
@@ -136,8 +141,20 @@ def refine_poses(
         best = _searched(scene, given, best, told, seed + again)
         best, found = adjust(scene, best, free, gate=GATE * scene.footprint, rounds=ROUNDS)
         told = _told(scene, best, found, free)
-    # Creases are bent between pixels, and bias what is told of a view by little else.
-    best, found = adjust(exact, best, free, gate=exact.footprint, rounds=ROUNDS)
+    outlines = Outlines.of(exact, seed=seed)
+    for _ in range(OUTLINED):
+        # Creases are bent between pixels, and bias what is told of a view by little else.
+        settled, found = adjust(exact, best, free, gate=exact.footprint, rounds=ROUNDS)
+        best = outlines.decide(settled, found)
+        if _moved_pixels(exact, settled.poses, best.poses).max() < FAR:
+            break
+    motions = open_motions(exact, found)
+    motions = motions[outlines.hold(best, motions)]
+    found = stiffened(exact, found, motions)
+    errors = np.hypot(_errors(scene, found, free), precision(exact, motions))
+    if len(motions):
+        steps = np.array([_least_known(scene, found, k) for k in range(len(views))])
+        told[~told] = outlines.hold(best, steps[~told]) & (errors[~told] < LOOSE)
     held = _held(scene, given.poses, best.poses, told)
     probe = Probe.of(views, samples=samples, seed=seed)
     was, now = probe.agreement(views), probe.agreement(replace(best, poses=held).apply(views))
@@ -147,7 +164,7 @@ def refine_poses(
         np.degrees([_angle(turn) for turn in apart]),
         np.linalg.norm(held[:, :3, 3] - given.poses[:, :3, 3], axis=1),
         _moved_pixels(scene, given.poses, held),
-        _errors(scene, found, free),
+        errors,
         told,
         ~_within(scene, given.poses, held),
         was.consistency,
@@ -160,6 +177,7 @@ def refine_poses(
 def _told(
     scene: Scene, best: State, found: Equations, free: NDArray[np.bool_]
 ) -> NDArray[np.bool_]:
+    """Return which views (N,) say all of their poses by their surfaces."""
     shown = np.array([_tells(scene, best, found, k) for k in range(len(best.poses))])
     return shown & (_errors(scene, found, free) < LOOSE)
 
@@ -221,14 +239,19 @@ def _shaken(
 
 def _tells(scene: Scene, best: State, found: Equations, view: int) -> bool:
     """Return whether the motion of a view that parts its surface least from the others' shows."""
+    seen, step = scene.seen_from(view), _least_known(scene, found, view)
+    return all(shows(seen, best, sign * step) for sign in (-1.0, 1.0))
+
+
+def _least_known(scene: Scene, found: Equations, view: int) -> NDArray[np.float64]:
+    """Return the step of a view, `PROBED` footprints, that parts its surface least."""
     own = slice(TWIST * view, TWIST * view + TWIST)
-    block, seen = found.square[own, own], scene.seen_from(view)
     # turns and shifts weighed by how far they move the scene
     size = np.repeat([1 / scene.radius, 1.0], 3)
-    weakest = np.linalg.eigh(size[:, None] * block * size)[1][:, 0] * size
+    weakest = np.linalg.eigh(size[:, None] * found.square[own, own] * size)[1][:, 0] * size
     step = np.zeros(len(found.square))
     step[own] = PROBED * scene.footprint * weakest
-    return all(shows(seen, best, sign * step) for sign in (-1.0, 1.0))
+    return step
 
 
 def _held(

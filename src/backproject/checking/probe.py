@@ -93,9 +93,6 @@ def _in_errors(differences: NDArray[np.float64]) -> float:
 class Probe:
     """Which pixels of each view are asked about: `rows`, `columns` (N, S) of integers, the first
     `counts` (N,) of each view are used; `seed` chose them.
-
-    A sampled pixel and its eight neighbours lie on smooth surface, so that no sample stands on an
-    edge, where half a pixel decides what other views see.
     """
 
     rows: NDArray[np.int64]
@@ -105,7 +102,19 @@ class Probe:
 
     @classmethod
     def of(cls, views: ViewSet, *, samples: int = SAMPLES, seed: int = 0) -> Probe:
-        """Return up to `samples` pixels of each view, evenly at random.
+        """Return up to `samples` pixels of each view, evenly at random. They and their eight
+        neighbours lie on smooth surface, so that no sample stands on an edge, where half a pixel
+        decides what other views see.
+
+        Raises:
+            InputError: fewer than one sample.
+
+        """
+        return cls.among(np.stack([_smooth(depth) for depth in views.depth]), samples, seed)
+
+    @classmethod
+    def among(cls, pixels: NDArray[np.bool_], samples: int, seed: int) -> Probe:
+        """Return up to `samples` of some `pixels` (N, H, W) of each view, evenly at random.
 
         Raises:
             InputError: fewer than one sample.
@@ -114,11 +123,11 @@ class Probe:
         if samples < 1:
             raise InputError(f"samples: got {samples}, expected at least 1")
         rng = np.random.default_rng(seed)
-        rows, columns = np.zeros((2, len(views), samples), np.int64)
-        counts = np.zeros(len(views), np.int64)
-        for k, depth in enumerate(views.depth):
-            smooth = np.argwhere(_smooth(depth))
-            chosen = smooth[rng.permutation(len(smooth))[:samples]]
+        rows, columns = np.zeros((2, len(pixels), samples), np.int64)
+        counts = np.zeros(len(pixels), np.int64)
+        for k, mask in enumerate(pixels):
+            some = np.argwhere(mask)
+            chosen = some[rng.permutation(len(some))[:samples]]
             counts[k] = len(chosen)
             rows[k, : len(chosen)], columns[k, : len(chosen)] = chosen.T
         return cls(rows, columns, counts, seed)
