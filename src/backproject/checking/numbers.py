@@ -155,6 +155,9 @@ def find_numbers(
         scene, start, mask, gate=gate / 2, heard=lambda share: progress("numbers", share)
     )
     progress("numbers", 1.0)
+    fine = [probe.agreement(state.apply(views), footprints=FINE) for state in (start, best)]
+    if fine[0].lead(fine[1]) > SIGNIFICANT:  # noise drew the gaps away
+        best, found = adjust(scene, start, mask, gate=gate / 2, rounds=0)
     return _result(scene, probe, free, best, found, mask)
 
 
