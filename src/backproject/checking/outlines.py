@@ -27,7 +27,9 @@ MOST = 30
 STEPS = (2.0, 1.0, 0.5, 0.25, 0.125, 0.0625)
 """Steps of the search, in pixels of the view that moves most."""
 SWEEPS = 10
-"""How often each motion is searched, at most: others move its best place."""
+"""How often each motion is searched with each step, at most: others move its best place."""
+WORTH = 0.98
+"""What a sweep may leave of the count, at most, for another one."""
 SAMPLES = 600
 """Samples of each view."""
 HELD = 1e4
@@ -49,23 +51,23 @@ class Outlines:
         edges = np.isfinite(scene.views.depth) & np.isnan(scene.surface)
         return cls(scene, Probe.among(edges, samples=SAMPLES, seed=seed))
 
-    def decide(self, start: State, found: Equations) -> State:
+    def decide(self, start: State, found: Equations) -> tuple[State, int]:
         """Return the state moved along the motions that its equations leave open, to where the
-        views look past fewest points; not moved at all where that is not beyond doubt.
+        views look past fewest points, and how many these are; not moved at all where that is not
+        beyond doubt.
         """
         motions = open_motions(self.scene, found)
-        if not len(motions):
-            return start
         state = start
         before = after = self._looked_past(start)
-        for step in STEPS:
+        for step in STEPS if len(motions) else ():
             for _ in range(SWEEPS):
-                last = after
+                last = after.sum()
                 for motion in motions:
                     state, after = self._slid(state, step * motion, after)
-                if after is last:
+                if after.sum() > WORTH * last:
                     break
-        return state if _clearly_fewer(after, before) else start
+        better = _clearly_fewer(after, before)
+        return (state, int(after.sum())) if better else (start, int(before.sum()))
 
     def hold(self, state: State, steps: NDArray[np.float64]) -> NDArray[np.bool_]:
         """Return for each of several steps of the unknowns (K, 6 N + 5) whether, beyond doubt, more
@@ -89,7 +91,7 @@ class Outlines:
         """Return the best state along a motion, either way, and what is looked past there."""
         best, steps = state, 0
         for sign in (-1, 1):
-            while True:
+            while not steps * sign < 0:  # not back again
                 moved = self._moved(state, (steps + sign) * motion)
                 there = self._looked_past(moved)
                 if there.sum() >= past.sum():

@@ -20,7 +20,7 @@ from backproject.checking.adjustment import (
     standard_errors,
 )
 from backproject.checking.outlines import Outlines, open_motions, precision, stiffened
-from backproject.checking.probe import SIGNIFICANT, Probe
+from backproject.checking.probe import SIGNIFICANT, Agreement, Probe
 from backproject.errors import InputError
 from backproject.geometry.views import ViewSet
 from backproject.kernels.adjust import SHARED, TWIST
@@ -35,7 +35,11 @@ ROUNDS = 80
 PROBED = 5.0
 """Footprints by which a view is moved along the motion that it tells worst, to see if it shows."""
 HALF = 0.5
-"""Of the views must be told before the others are looked for beside them."""
+"""Of the views must be told before the others are looked for beside them; and of what is looked
+past, no more may be left, or outlines are not asked again.
+"""
+PAST = 0.05
+"""The share of what others say of a view's samples that may be against it."""
 SEARCHES = 3
 """How often they are looked for."""
 TRIES = 3000
@@ -127,7 +131,11 @@ def refine_poses(
     scene = exact.with_creases()
     given = State(views.rig.world_from_camera)
     free = free_unknowns(len(views), ("poses",))
-    gate = TURNED * scene.typical_depth + SHIFTED * scene.typical_depth
+    probe = Probe.of(views, samples=samples, seed=seed)
+    was = probe.agreement(views)
+    # Where views agree as they are, no more is off than a tolerance hides.
+    wide = bool(_contradicted(was).any())
+    gate = (TURNED + SHIFTED) * scene.typical_depth if wide else GATE * scene.footprint
     best, found = adjust(
         scene, given, free, gate=gate, rounds=ROUNDS,
         heard=lambda share: progress("poses", share),
@@ -135,19 +143,27 @@ def refine_poses(
     progress("poses", 1.0)
     told = _told(scene, best, found, free)
     for again in range(SEARCHES):
-        if told.all() or told.mean() <= HALF:
+        lost = ~told & _contradicted(probe.agreement(best.apply(views)))
+        if not lost.any() or told.mean() <= HALF:
             break
         best = replace(best, poses=_held(scene, given.poses, best.poses, told))
-        best = _searched(scene, given, best, told, seed + again)
+        best = _searched(scene, given, best, ~lost, seed + again)
         best, found = adjust(scene, best, free, gate=GATE * scene.footprint, rounds=ROUNDS)
         told = _told(scene, best, found, free)
-    outlines = Outlines.of(exact, seed=seed)
-    for _ in range(OUTLINED):
+    outlines, fewest = Outlines.of(exact, seed=seed), np.inf
+    for _ in range(OUTLINED if wide else 1):
         # Creases are bent between pixels, and bias what is told of a view by little else.
-        settled, found = adjust(exact, best, free, gate=exact.footprint, rounds=ROUNDS)
-        best = outlines.decide(settled, found)
-        if _moved_pixels(exact, settled.poses, best.poses).max() < FAR:
+        settled, equal = adjust(exact, best, free, gate=exact.footprint, rounds=ROUNDS)
+        held = _held(scene, given.poses, settled.poses, told)
+        if not _within(scene, given.poses, held).all():
+            best, found = settled, equal
             break
+        moved, past = outlines.decide(settled, equal)
+        if past < fewest:
+            best, found = moved, equal
+        if past > HALF * fewest or _moved_pixels(exact, settled.poses, moved.poses).max() < FAR:
+            break
+        fewest = past
     motions = open_motions(exact, found)
     motions = motions[outlines.hold(best, motions)]
     found = stiffened(exact, found, motions)
@@ -156,8 +172,7 @@ def refine_poses(
         steps = np.array([_least_known(scene, found, k) for k in range(len(views))])
         told[~told] = outlines.hold(best, steps[~told]) & (errors[~told] < LOOSE)
     held = _held(scene, given.poses, best.poses, told)
-    probe = Probe.of(views, samples=samples, seed=seed)
-    was, now = probe.agreement(views), probe.agreement(replace(best, poses=held).apply(views))
+    now = probe.agreement(replace(best, poses=held).apply(views))
     apart = np.swapaxes(given.poses[:, :3, :3], 1, 2) @ held[:, :3, :3]
     return Poses(
         held,
@@ -172,6 +187,14 @@ def refine_poses(
         now.lead(was),
         found.median_gap / scene.footprint,
     )
+
+
+def _contradicted(said: Agreement) -> NDArray[np.bool_]:
+    """Return which views (N,) the others look past: a view that agrees is not lost, if it says
+    little of its pose.
+    """
+    past = np.count_nonzero(said.scores < 0, axis=(1, 2))
+    return np.asarray(past > PAST * np.count_nonzero(said.scores, axis=(1, 2)))
 
 
 def _told(
