@@ -141,29 +141,10 @@ def refine_poses(
         heard=lambda share: progress("poses", share),
     )  # fmt: skip
     progress("poses", 1.0)
-    told = _told(scene, best, found, free)
-    for again in range(SEARCHES):
-        lost = ~told & _contradicted(probe.agreement(best.apply(views)))
-        if not lost.any() or told.mean() <= HALF:
-            break
-        best = replace(best, poses=_held(scene, given.poses, best.poses, told))
-        best = _searched(scene, given, best, ~lost, seed + again)
-        best, found = adjust(scene, best, free, gate=GATE * scene.footprint, rounds=ROUNDS)
-        told = _told(scene, best, found, free)
-    outlines, fewest = Outlines.of(exact, seed=seed), np.inf
-    for _ in range(OUTLINED if wide else 1):
-        # Creases are bent between pixels, and bias what is told of a view by little else.
-        settled, equal = adjust(exact, best, free, gate=exact.footprint, rounds=ROUNDS)
-        held = _held(scene, given.poses, settled.poses, told)
-        if not _within(scene, given.poses, held).all():
-            best, found = settled, equal
-            break
-        moved, past = outlines.decide(settled, equal)
-        if past < fewest:
-            best, found = moved, equal
-        if past > HALF * fewest or _moved_pixels(exact, settled.poses, moved.poses).max() < FAR:
-            break
-        fewest = past
+    best, told = _found_again(scene, given, best, found, free, probe)
+    outlines = Outlines.of(exact, seed=seed)
+    rounds = OUTLINED if wide else 1
+    best, found = _fitted(outlines, scene, given, best, free, told, rounds)
     motions = open_motions(exact, found)
     motions = motions[outlines.hold(best, motions)]
     found = stiffened(exact, found, motions)
@@ -187,6 +168,57 @@ def refine_poses(
         now.lead(was),
         found.median_gap / scene.footprint,
     )
+
+
+def _found_again(
+    scene: Scene,
+    given: State,
+    best: State,
+    found: Equations,
+    free: NDArray[np.bool_],
+    probe: Probe,
+) -> tuple[State, NDArray[np.bool_]]:
+    """Return the state once views that are lost were looked for beside the others, and which views
+    (N,) tell their poses then.
+    """
+    told = _told(scene, best, found, free)
+    for again in range(SEARCHES):
+        lost = ~told & _contradicted(probe.agreement(best.apply(scene.views)))
+        if not lost.any() or told.mean() <= HALF:
+            break
+        best = replace(best, poses=_held(scene, given.poses, best.poses, told))
+        best = _searched(scene, given, best, ~lost, probe.seed + again)
+        best, found = adjust(scene, best, free, gate=GATE * scene.footprint, rounds=ROUNDS)
+        told = _told(scene, best, found, free)
+    return best, told
+
+
+def _fitted(
+    outlines: Outlines,
+    scene: Scene,
+    given: State,
+    best: State,
+    free: NDArray[np.bool_],
+    told: NDArray[np.bool_],
+    rounds: int,
+) -> tuple[State, Equations]:
+    """Return the state where smooth surfaces lie together, and outlines too, in turn, and the
+    equations of the surfaces. Outlines are asked only if no view went farther than is sought.
+    """
+    # Creases are bent between pixels, and bias what is told of a view by little else.
+    exact, fewest = outlines.scene, np.inf
+    for _ in range(rounds):
+        settled, equal = adjust(exact, best, free, gate=exact.footprint, rounds=ROUNDS)
+        held = _held(scene, given.poses, settled.poses, told)
+        if not _within(scene, given.poses, held).all():
+            return settled, equal
+        moved, past = outlines.decide(settled, equal)
+        if past < fewest:
+            best, found = moved, equal
+        if past > HALF * fewest or _moved_pixels(exact, settled.poses, moved.poses).max() < FAR:
+            break
+        fewest = past
+    return best, found
 
 
 def _contradicted(said: Agreement) -> NDArray[np.bool_]:
