@@ -14,7 +14,7 @@ from shapes import box, joined, sphere, sphere_views
 
 import backproject as bp
 from backproject.checking.adjustment import Scene, State, equations
-from backproject.checking.hypotheses import KINDS
+from backproject.checking.hypotheses import ABOUT, KINDS
 from backproject.checking.numbers import find_numbers
 from backproject.checking.outlines import open_motions
 from backproject.checking.poses import refine_poses
@@ -287,3 +287,11 @@ def test_plain_python_does_what_is_compiled(views, monkeypatch):
     plain = equations(scene, state, 0.1)
     np.testing.assert_allclose(plain.square, compiled.square, rtol=1e-12, atol=1e-12)
     np.testing.assert_array_equal(np.isnan(plain.gaps), np.isnan(compiled.gaps))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_each_kind_tells_of_what_it_is_said_to_be_about(views, kind):
+    """What is told already is not tried again: a row more would never be asked for."""
+    rows = KINDS[kind](views, silent).rows
+    assert rows
+    assert {row.hypothesis for row in rows} <= ABOUT[kind]

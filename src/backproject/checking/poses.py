@@ -35,9 +35,7 @@ ROUNDS = 80
 PROBED = 5.0
 """Footprints by which a view is moved along the motion that it tells worst, to see if it shows."""
 HALF = 0.5
-"""Of the views must be told before the others are looked for beside them; and of what is looked
-past, no more may be left, or outlines are not asked again.
-"""
+"""Of the views must be told before the others are looked for beside them."""
 PAST = 0.05
 """The share of what others say of a view's samples that may be against it."""
 SEARCHES = 3
@@ -64,6 +62,8 @@ NOTICED = 0.1
 """A view is called off if its pixels move by more than so many: less is between pixels."""
 OUTLINED = 6
 """How often, at most, surfaces and then outlines move the views."""
+WORTH = 0.5
+"""What outlines may leave of what was looked past before, at most, to be asked again."""
 FAR = 0.5
 """Pixels from which on a view that outlines moved is no longer where surfaces held it."""
 SETTLE = 20
@@ -215,7 +215,7 @@ def _fitted(
         moved, past = outlines.decide(settled, equal)
         if past < fewest:
             best, found = moved, equal
-        if past > HALF * fewest or _moved_pixels(exact, settled.poses, moved.poses).max() < FAR:
+        if past > WORTH * fewest or _moved_pixels(exact, settled.poses, moved.poses).max() < FAR:
             break
         fewest = past
     return best, found
