@@ -22,6 +22,8 @@ from benchmarks.imperfect import FAR, NEAR
 
 OFF = 0.2
 """By how much of itself a number is off, at most."""
+ASIDE = 0.05
+"""By how much of an image's width and height the principal point is off, at most."""
 TURNED = np.radians(2.0)
 """By how much a camera is turned off, at most."""
 MOVED = 0.02
@@ -197,6 +199,16 @@ def _off(rng: np.random.Generator) -> float:
     return float(1 + rng.uniform(-OFF, OFF))
 
 
+def principal_point(views: bp.ViewSet, rng: np.random.Generator) -> Planted:
+    """Let the principal points of all views be off, alike."""
+    rig = views.rig
+    moved = rng.uniform(-ASIDE, ASIDE, 2) * (rig.width, rig.height)
+    intrinsics = rig.intrinsics.copy()
+    intrinsics[:, :2, 2] += moved
+    off = replace(views, rig=replace(rig, intrinsics=intrinsics))
+    return Planted(off, views, "principal point off by ({:+.2f}, {:+.2f})".format(*moved))
+
+
 def poses(views: bp.ViewSet, rng: np.random.Generator) -> Planted:
     """Let each camera be turned and moved off, its own way."""
     off = views.rig.world_from_camera.copy()
@@ -284,6 +296,9 @@ FAULTS: Mapping[str, Fault] = MappingProxyType({
     "near and far": Fault(near_and_far, (RANGE | FARTHER,), 1.0),
     "near and far 8-bit": Fault(
         partial(from_bytes, near_and_far), (RANGE | FARTHER,), 1.0, numbers=EIGHT_BIT
+    ),
+    "principal point": Fault(
+        principal_point, (frozenset({"principal point"}),), 1.0, also=frozenset({"pixel centres"})
     ),
     "poses": Fault(poses, (frozenset({"poses"}),), 1.0, pixels=0.1),
     "wrong image": Fault(wrong_image, (SINGLE,), 0.95),

@@ -10,8 +10,7 @@ from numpy.typing import NDArray
 
 import backproject as bp
 from backproject.checking.diagnosis import Diagnosis
-from backproject.checking.explanation import SETTLED
-from backproject.checking.probe import FOOTPRINTS, TURNS, Probe
+from backproject.checking.probe import FOOTPRINTS, SETTLED, TURNS, Probe
 from backproject.checking.turns import possible_turns, turned
 from benchmarks.faults import MIRRORED, Fault, Planted
 

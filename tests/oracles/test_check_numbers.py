@@ -18,6 +18,7 @@ from backproject.checking.hypotheses import ABOUT, KINDS
 from backproject.checking.numbers import find_numbers
 from backproject.checking.outlines import open_motions
 from backproject.checking.poses import refine_poses
+from backproject.checking.probe import agreement_of
 from backproject.kernels import adjust as kernels
 from backproject.progress import silent
 
@@ -142,13 +143,45 @@ def test_wrong_near_and_far_are_found(views, near, far):
     )
 
 
-def test_a_principal_point_that_is_off_is_found(views):
+@pytest.mark.parametrize("moved", [(0.3, 0.7), (3.0, -2.0), (-10.0, 10.0)])
+def test_a_principal_point_that_is_off_is_found_and_mended(views, moved):
     intrinsics = views.rig.intrinsics.copy()
-    intrinsics[:, :2, 2] += (3.0, -2.0)
-    found = find_numbers(
-        replace(views, rig=replace(views.rig, intrinsics=intrinsics)), free=("center",)
-    )
-    np.testing.assert_allclose(found.center, (-3, 2), atol=0.1)
+    intrinsics[:, :2, 2] += moved
+    wrong = replace(views, rig=replace(views.rig, intrinsics=intrinsics))
+    found = find_numbers(wrong, free=("center",))
+    np.testing.assert_allclose(found.center, np.negative(moved), atol=0.1)
+    assert found.told
+    tried = KINDS["center"](wrong, silent)
+    assert [row.verdict for row in tried.rows] == ["wrong"]
+    assert pixels_off(tried.mend(wrong), views).max() < 0.15  # a tenth each way
+
+
+def noisy(views, pixels, seed=0):
+    """Return depth with noise of so many pixels' footprints."""
+    noise = np.random.default_rng(seed).standard_normal(views.depth.shape)
+    off = 10 * TENTH_PIXEL * pixels * noise
+    return replace(views, depth=(views.depth + off).astype(np.float32))
+
+
+@pytest.mark.parametrize("factor", [0.8, 1.1, 1.2])
+def test_of_a_noisy_ball_what_is_wrong_cannot_be_told_but_views_can_be_made_to_agree(ball, factor):
+    """Ball and noise leave a choice: another distance or depth explains the views as well."""
+    wrong = zoomed(noisy(ball, 0.3), factor)
+    tried = KINDS["numbers"](wrong, silent)
+    assert {row.verdict for row in tried.rows} == {"cannot be told"}
+    assert tried.mend is None
+    assert not agreement_of(wrong).settled
+    assert agreement_of(tried.doubtful(wrong)).settled
+
+
+def test_what_must_be_wrong_is_called_so_even_where_noise_hides_by_how_much(views):
+    """No other distance and no other depth brings the views together."""
+    wrong = zoomed(noisy(views, 0.5), 0.75)
+    assert not find_numbers(wrong, free=("focal", "distance")).told
+    tried = KINDS["numbers"](wrong, silent)
+    assert [row.verdict for row in tried.rows] == ["wrong", "cannot be told"]
+    mended = tried.mend(wrong)
+    np.testing.assert_allclose(mended.rig.intrinsics, INTRINSICS, rtol=0.01)
 
 
 def test_field_of_view_and_distance_are_found_together(views):

@@ -14,17 +14,10 @@ from typing import Any
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from backproject.checking.explanation import (
-    SETTLED,
-    Trials,
-    agreement_of,
-    betters,
-    clash_of,
-    explain,
-    settled,
-)
+from backproject.checking.explanation import Trials, betters, explain
 from backproject.checking.hypotheses import ABOUT, KINDS, Finding, Mend
 from backproject.checking.meaning import NEAR_AND_FAR
+from backproject.checking.probe import SETTLED, agreement_of
 from backproject.errors import InputError
 from backproject.geometry.views import ViewSet
 from backproject.kernels import parallel
@@ -122,7 +115,7 @@ def check(views: ViewSet, *, threads: int = 0, progress: Progress = silent) -> D
 def _checked(views: ViewSet, progress: Progress) -> Diagnosis:
     given = agreement_of(views)
     trials = Trials(views)
-    path = () if settled(given) else explain(trials, progress)
+    path = () if given.settled else explain(trials, progress)
     rows: list[Finding] = []
     mends: list[Mend] = []
     for tried in path:
@@ -131,7 +124,7 @@ def _checked(views: ViewSet, progress: Progress) -> Diagnosis:
         mends.append(tried.mend)
         views = tried.mend(views)
     trials = Trials(views) if mends else trials
-    agree = bool(path) or settled(given)
+    agree = bool(path) or given.settled
     told = {row.hypothesis for row in rows}
     # Of what else is off, the rest of what is wrong already comes first: swapped depth is told from
     # a sum of near and far that is only about right.
@@ -153,4 +146,4 @@ def _checked(views: ViewSet, progress: Progress) -> Diagnosis:
         rows += fresh
     mended = agreement_of(views) if mends else given
     progress("checked", 1.0)
-    return Diagnosis(tuple(rows), clash_of(given), clash_of(mended), settled(mended), tuple(mends))
+    return Diagnosis(tuple(rows), given.clash, mended.clash, mended.settled, tuple(mends))

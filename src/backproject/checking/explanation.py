@@ -12,16 +12,18 @@ import numpy as np
 from backproject.checking.hypotheses import KINDS, Finding, Mend, Tried, try_lens, try_numbers_with
 from backproject.checking.meaning import AS_READ, BOTH, ENCODINGS, INVERSE, OPENGL, Reading
 from backproject.checking.order import AS_GIVEN, named_orders, reordered
-from backproject.checking.probe import FOOTPRINTS, SIGNIFICANT, Agreement, Label, Probe
+from backproject.checking.probe import (
+    FOOTPRINTS,
+    SIGNIFICANT,
+    Agreement,
+    Label,
+    Probe,
+    agreement_of,
+)
 from backproject.checking.turns import describe_turn, possible_turns, turned_back
 from backproject.geometry.views import ViewSet
 from backproject.progress import Progress, silent
 
-SETTLED = 0.05
-"""The share of contradictions among what views say of each other under which they agree. Exact and
-8-bit depth have up to 0.01, the paper's images 0.034, a focal length that is 2 % off 0.06 and more.
-What is off by less is still found, see `diagnosis.check`.
-"""
 _SAMPLES = 100
 """How many samples of a view choose among many changes; the best are compared with all."""
 _FINALISTS = 12
@@ -29,6 +31,10 @@ _FINE, _FINEST = 0.25, 0.06
 """The tolerances, in footprints, under which explanations that are nearly as good are compared."""
 _ALIKE = 0.002
 """Clashes under it that differ by less are alike."""
+_FEW = 0.25
+"""The share of views that may be left out before all else is tried. What is wrong with all of them
+leaves some that agree, too.
+"""
 _NEAR = 8.0
 """How many times the usual tolerance brings together surfaces that are off by little."""
 _GENTLE = 0.65
@@ -39,26 +45,9 @@ It only decides what is tried, and when: with images out of order 0.75 and more 
 Path = tuple[Tried, ...]
 
 
-def clash_of(agreement: Agreement) -> float:
-    """Return the share of contradictions among what views say of each other's samples."""
-    said = np.count_nonzero(agreement.scores)
-    return float(np.count_nonzero(agreement.scores < 0) / said) if said else 0.0
-
-
-def settled(agreement: Agreement) -> bool:
-    """Return whether views agree: they say enough of each other, and hardly any of it against."""
-    enough = agreement.lead_over_chance() >= SIGNIFICANT
-    return enough and clash_of(agreement) <= SETTLED
-
-
-def agreement_of(views: ViewSet) -> Agreement:
-    """Return what views say of some samples of each other."""
-    return Probe.of(views).agreement(views)
-
-
 def settles(views: ViewSet, tried: Tried) -> bool:
     """Return whether the views agree once mended so."""
-    return tried.mend is not None and settled(agreement_of(tried.mend(views)))
+    return tried.mend is not None and agreement_of(tried.mend(views)).settled
 
 
 def betters(views: ViewSet, tried: Tried) -> bool:
@@ -73,7 +62,7 @@ def betters(views: ViewSet, tried: Tried) -> bool:
 
 
 def _fine_clash(views: ViewSet, footprints: float = _FINE) -> float:
-    return clash_of(Probe.of(views).agreement(views, footprints=footprints))
+    return Probe.of(views).agreement(views, footprints=footprints).clash
 
 
 @dataclass(frozen=True)
@@ -132,7 +121,7 @@ def _stages(trials: Trials) -> Iterator[tuple[str, Attempt]]:
         return _refocused(views, changes["depth"])
 
     def numbers() -> Path:
-        simple = [trials.of("numbers"), trials.of("range")]
+        simple = [trials.of(kind) for kind in ("numbers", "range", "center")]
         if not any(settles(views, each) for each in simple):
             simple = [each.small for each in simple if each.small]
         if not any(settles(views, each) for each in simple):
@@ -142,17 +131,22 @@ def _stages(trials: Trials) -> Iterator[tuple[str, Attempt]]:
     def lens() -> Path:
         return _better(views, [try_lens(views)])
 
+    def doubted() -> Path:
+        several = [trials.of("numbers"), trials.of("range"), trials.of("center"), try_lens(views)]
+        return _better(views, [replace(each, mend=each.doubtful) for each in several])
+
     yield "all images alike", lambda: _in_focus(views, _alike(views, changes), changes["depth"])
     of_all = [("lens", lens), ("depth, with numbers", refocused)]
     of_each = [alone("turns"), alone("order")]
     poses, out = alone("poses"), alone("outliers")
     gentle = _is_gentle(views)
-    if trials.settling("outliers"):
+    if _leaves_few_out(views, trials.settling("outliers")):
         yield from [*of_each, ("numbers", numbers), *([poses] if gentle else []), out]
     elif gentle:
         yield from [("numbers", numbers), *of_all, poses, alone("meaning"), *of_each, out]
     else:
         yield from [("numbers", numbers), alone("meaning"), *of_each, *of_all, poses, out]
+    yield "numbers that cannot be told", doubted
     yield upon("camera matrices", "numbers", "range", "turns")
     yield upon("depth", "range", "turns")
     yield upon("order of images", "turns", "numbers", "range", "meaning")
@@ -212,10 +206,17 @@ def _in_focus(views: ViewSet, path: Path, changes: list[_Change]) -> Path:
     return (tried,) if left > 2 * _fine_clash(tried.mend(views)) + _ALIKE else path
 
 
+def _leaves_few_out(views: ViewSet, outliers: Path) -> bool:
+    return any(
+        tried.mend is not None and len(tried.mend(views)) >= (1 - _FEW) * len(views)
+        for tried in outliers
+    )
+
+
 def _is_gentle(views: ViewSet) -> bool:
     probe = Probe.of(views)
     wide = probe.agreement(views, footprints=_NEAR * FOOTPRINTS)
-    return clash_of(wide) < _GENTLE * clash_of(probe.agreement(views))
+    return wide.clash < _GENTLE * probe.agreement(views).clash
 
 
 @dataclass(frozen=True)
@@ -283,7 +284,7 @@ def _alike(views: ViewSet, changes: Mapping[str, list[_Change]]) -> Path:
     scores = [_together(read, few, each).consistency for each in sets]
     best = [sets[k] for k in sorted(np.argsort(scores)[::-1][:_FINALISTS].tolist())]
     judged = [(each, _together(read, probe, each)) for each in best]
-    agreeing = [(each, said) for each, said in judged if settled(said)]
+    agreeing = [(each, said) for each, said in judged if said.settled]
     if not agreeing:
         return ()
     top = max((said for _, said in agreeing), key=lambda said: said.consistency)

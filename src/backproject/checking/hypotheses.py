@@ -12,14 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backproject.checking.meaning import AS_READ, ASPECTS, Reading, find_meaning
-from backproject.checking.numbers import Number, Numbers, find_numbers
+from backproject.checking.numbers import Name, Number, Numbers, find_numbers
 from backproject.checking.order import AS_GIVEN, find_order
 from backproject.checking.outliers import find_outliers
 from backproject.checking.poses import refine_poses
-from backproject.checking.probe import SIGNIFICANT
+from backproject.checking.probe import SIGNIFICANT, agreement_of
 from backproject.checking.turns import describe_turn, find_turns
 from backproject.geometry.views import ViewSet
-from backproject.progress import Progress
+from backproject.progress import Progress, silent
 
 Verdict = Literal["agrees", "wrong", "cannot be told"]
 Mend = Callable[[ViewSet], ViewSet]
@@ -27,6 +27,8 @@ _ROUNDS = 4
 """How often field of view and depth are found from each other, at most."""
 _STAYS = 1e-4
 """The change of the focal length, of itself, at which they stay."""
+_LENS: tuple[Name, ...] = ("focal", "scale", "offset")
+"""The numbers that contradictions depend on; the distance is no other than the scale."""
 NOTICED = 0.1
 """Pixels by which a wrong number must move the images to be called wrong."""
 
@@ -56,12 +58,14 @@ class Tried:
     """A kind of hypothesis, tried on some views: its rows, and what mends them, if anything.
 
     `small` is the same where something is wrong that alone nobody would notice: for views that
-    contradict each other, and no longer do once it is mended.
+    contradict each other, and no longer do once it is mended. `doubtful` mends them too, where what
+    it changes may as well be as given, and something else off.
     """
 
     rows: tuple[Finding, ...]
     mend: Mend | None = None
     small: Tried | None = None
+    doubtful: Mend | None = None
 
     @property
     def found(self) -> tuple[Finding, ...]:
@@ -110,7 +114,7 @@ def _try_order(views: ViewSet, progress: Progress) -> Tried:
 
 
 def _try_numbers(views: ViewSet, progress: Progress) -> Tried:
-    return _tried_numbers(find_numbers(views, free=("focal", "distance"), progress=progress), views)
+    return _searched_numbers(views, ("focal", "distance"), progress)
 
 
 def try_numbers_with(reading: Reading, views: ViewSet) -> Tried:
@@ -148,12 +152,39 @@ def _refocused(views: ViewSet, factor: float) -> ViewSet:
 
 
 def _try_range(views: ViewSet, progress: Progress) -> Tried:
-    return _tried_numbers(find_numbers(views, free=("scale", "offset"), progress=progress), views)
+    return _searched_numbers(views, ("scale", "offset"), progress)
+
+
+def _try_center(views: ViewSet, progress: Progress) -> Tried:
+    return _searched_numbers(views, ("center",), progress)
 
 
 def try_lens(views: ViewSet) -> Tried:
     """Return what field of view, depth's scale and offset are if all are unknown."""
-    return _tried_numbers(find_numbers(views, free=("focal", "scale", "offset")), views)
+    return _searched_numbers(views, _LENS, silent)
+
+
+def _searched_numbers(views: ViewSet, free: tuple[Name, ...], progress: Progress) -> Tried:
+    found = find_numbers(views, free=free, progress=progress)
+    tried = _tried_numbers(found, views)
+    if found.told or agreement_of(views).settled or not agreement_of(found.apply(views)).settled:
+        return tried
+    # Noise hides by how much numbers are off, and may yet not hide that they are.
+    needed = tuple(
+        replace(each, told=each.best != each.given and _is_needed(each.name, views))
+        for each in found.numbers
+    )
+    tried = _tried_numbers(replace(found, numbers=needed), views)
+    return tried if tried.mend else replace(tried, doubtful=found.apply)
+
+
+def _is_needed(name: Name, views: ViewSet) -> bool:
+    """Return whether views contradict each other whatever the other numbers are."""
+    rest = [other for other in _LENS if other != name and {other, name} != {"scale", "distance"}]
+    return not any(
+        agreement_of(find_numbers(views, free=free).apply(views)).settled
+        for free in (tuple(rest), *((other,) for other in rest))
+    )
 
 
 def _tried_numbers(found: Numbers, views: ViewSet) -> Tried:
@@ -167,12 +198,17 @@ def _tried_numbers(found: Numbers, views: ViewSet) -> Tried:
 def _judged_numbers(found: Numbers, views: ViewSet, least: Callable[[Number], float]) -> Tried:
     """Return the rows of numbers, each wrong if it is off by more than chance and the `least`."""
     rows = []
-    for number in found.numbers:
-        off = abs(number.best - number.given) > max(least(number), SIGNIFICANT * number.error)
-        wrong = number.told and off and not found.agrees
-        given, best = _in_words(number, views)
-        verdict = _verdict(wrong, not number.told)
-        rows.append(Finding(NUMBERS[number.name], given, best, found.given, found.best, verdict))
+    for name in found.free:
+        numbers = [number for number in found.numbers if number.name == name]
+        off = any(
+            abs(each.best - each.given) > max(least(each), SIGNIFICANT * each.error)
+            for each in numbers
+        )
+        told = all(each.told for each in numbers)
+        wrong = told and off and not found.agrees
+        given, best = _in_words(numbers, views)
+        verdict = _verdict(wrong, not told)
+        rows.append(Finding(NUMBERS[name], given, best, found.given, found.best, verdict))
     wrong = any(row.verdict == "wrong" for row in rows)
     return Tried(tuple(rows), found.apply if wrong else None)
 
@@ -210,6 +246,7 @@ KINDS: Mapping[str, Callable[[ViewSet, Progress], Tried]] = MappingProxyType(
         "turns": _try_turns,
         "numbers": _try_numbers,
         "range": _try_range,
+        "center": _try_center,
         "order": _try_order,
         "poses": _try_poses,
         "outliers": _try_outliers,
@@ -218,7 +255,7 @@ KINDS: Mapping[str, Callable[[ViewSet, Progress], Tried]] = MappingProxyType(
 """The kinds of hypotheses, the simplest first."""
 NUMBERS = {
     "focal": "field of view", "distance": "distance", "scale": "depth's scale",
-    "offset": "depth's offset",
+    "offset": "depth's offset", "center": "principal point",
 }  # fmt: skip
 ABOUT: Mapping[str, frozenset[str]] = MappingProxyType(
     {
@@ -226,6 +263,7 @@ ABOUT: Mapping[str, frozenset[str]] = MappingProxyType(
         "turns": frozenset({"images"}),
         "numbers": frozenset({NUMBERS["focal"], NUMBERS["distance"]}),
         "range": frozenset({NUMBERS["scale"], NUMBERS["offset"]}),
+        "center": frozenset({NUMBERS["center"]}),
         "order": frozenset({"order of images"}),
         "poses": frozenset({"poses"}),
         "outliers": frozenset({"single views"}),
@@ -255,6 +293,8 @@ def _unnoticed(number: Number, views: ViewSet) -> float:
     """Return how far off a number may be without moving images by more than `NOTICED` pixels, or
     depth by a step that it was stored in.
     """
+    if number.name == "center":
+        return NOTICED
     rig = views.rig
     focal = float(np.median(rig.intrinsics[:, (0, 1), (0, 1)]))
     typical = float(np.median(views.depth[views.silhouettes]))
@@ -264,9 +304,12 @@ def _unnoticed(number: Number, views: ViewSet) -> float:
     return depth if number.name == "offset" else depth / typical
 
 
-def _in_words(number: Number, views: ViewSet) -> tuple[str, str]:
-    """Return a number as given and as it fits best, with its unit."""
-    rig = views.rig
+def _in_words(numbers: list[Number], views: ViewSet) -> tuple[str, str]:
+    """Return the numbers of one name as given and as they fit best, with their unit."""
+    rig, number = views.rig, numbers[0]
+    if number.name == "center":
+        across, down = (each.best for each in numbers)
+        return "as given", f"moved by ({across:+.2f}, {down:+.2f}) pixels"
     if number.name == "focal":
         half = rig.height / 2 / rig.intrinsics[0, 1, 1]
         angles = [2 * np.degrees(np.arctan(half / factor)) for factor in (1.0, number.best)]

@@ -57,6 +57,8 @@ FINE = 0.5
 """The tolerance, in footprints, of the lead: under a wide one surfaces that nearly meet count as
 much, and nearer ones, that seem larger, for more.
 """
+SHIFTED = 0.1
+"""How far off a principal point may be, of the image's width and height, each way."""
 PROBED = 0.05
 """The change of a number, of itself, that must show for it to be known at all."""
 
@@ -67,7 +69,7 @@ class Number:
     not say it. Factors are of what was given; `offset` is in scene units, `center` in pixels.
     """
 
-    name: str
+    name: Name
     given: float
     best: float
     error: float
@@ -174,6 +176,8 @@ def _check(free: tuple[Name, ...], count: int) -> None:
 
 def _searched(scene: Scene, unknown: tuple[str, ...]) -> list[State]:
     """Return the best places of the grid, each better than its neighbours."""
+    if unknown == ("center",):
+        return _centers(scene)
     candidates, shape = _grid(scene, unknown)
     poses = scene.views.rig.world_from_camera
     if len(candidates) == 1:
@@ -188,6 +192,23 @@ def _searched(scene: Scene, unknown: tuple[str, ...]) -> list[State]:
     peaks = peaks[np.argsort(-scores[peaks], kind="stable")[:SHORTLIST]]
     chosen = peaks[np.argsort(-scored(candidates[peaks], SEARCHED), kind="stable")[:STARTS]]
     return [State(poses, *candidates[k].tolist()) for k in chosen.tolist()]
+
+
+def _centers(scene: Scene) -> list[State]:
+    """Return the best places of a grid of principal points, each better than its neighbours."""
+    rig = scene.views.rig
+    columns, rows = (
+        np.linspace(-SHIFTED * side, SHIFTED * side, 2 * int(np.ceil(SHIFTED * side / COARSE)) + 1)
+        for side in (rig.width, rig.height)
+    )
+    probe = Probe.of(scene.views, samples=SEARCHED)
+    moved = [State(rig.world_from_camera, center=each) for each in product(columns, rows)]
+    scores = np.array(
+        [probe.agreement(each.apply(scene.views), footprints=COARSE).consistency for each in moved]
+    )
+    peaks = np.flatnonzero(_is_peak(scores.reshape(len(columns), len(rows))))
+    best = peaks[np.argsort(-scores[peaks], kind="stable")[:STARTS]]
+    return [moved[k] for k in best.tolist()]
 
 
 def _grid(scene: Scene, unknown: tuple[str, ...]) -> tuple[NDArray[np.float64], tuple[int, ...]]:
