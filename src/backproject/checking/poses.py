@@ -143,8 +143,10 @@ def refine_poses(
     progress("poses", 1.0)
     best, told = _found_again(scene, given, best, found, free, probe)
     outlines = Outlines.of(exact, seed=seed)
-    rounds = OUTLINED if wide else 1
-    best, found = _fitted(outlines, scene, given, best, free, told, rounds)
+    if _lost(best, told, probe, scene).any():  # no motion brings all together
+        best, found = adjust(exact, best, free, gate=exact.footprint, rounds=ROUNDS)
+    else:
+        best, found = _fitted(outlines, best, free, rounds=OUTLINED if wide else 1)
     motions = open_motions(exact, found)
     motions = motions[outlines.hold(best, motions)]
     found = stiffened(exact, found, motions)
@@ -181,11 +183,12 @@ def _found_again(
     """Return the state once views that are lost were looked for beside the others, and which views
     (N,) tell their poses then.
     """
-    told = _told(scene, best, found, free)
+    told, before = _told(scene, best, found, free), np.zeros(len(best.poses), np.bool_)
     for again in range(SEARCHES):
-        lost = ~told & _contradicted(probe.agreement(best.apply(scene.views)))
-        if not lost.any() or told.mean() <= HALF:
+        lost = _lost(best, told, probe, scene)
+        if not lost.any() or told.mean() <= HALF or (lost == before).all():
             break
+        before = lost
         best = replace(best, poses=_held(scene, given.poses, best.poses, told))
         best = _searched(scene, given, best, ~lost, probe.seed + again)
         best, found = adjust(scene, best, free, gate=GATE * scene.footprint, rounds=ROUNDS)
@@ -193,25 +196,21 @@ def _found_again(
     return best, told
 
 
+def _lost(best: State, told: NDArray[np.bool_], probe: Probe, scene: Scene) -> NDArray[np.bool_]:
+    """Return which views (N,) contradict others, and do not tell their poses."""
+    return ~told & _contradicted(probe.agreement(best.apply(scene.views)))
+
+
 def _fitted(
-    outlines: Outlines,
-    scene: Scene,
-    given: State,
-    best: State,
-    free: NDArray[np.bool_],
-    told: NDArray[np.bool_],
-    rounds: int,
+    outlines: Outlines, best: State, free: NDArray[np.bool_], rounds: int
 ) -> tuple[State, Equations]:
     """Return the state where smooth surfaces lie together, and outlines too, in turn, and the
-    equations of the surfaces. Outlines are asked only if no view went farther than is sought.
+    equations of the surfaces.
     """
     # Creases are bent between pixels, and bias what is told of a view by little else.
     exact, fewest = outlines.scene, np.inf
     for _ in range(rounds):
         settled, equal = adjust(exact, best, free, gate=exact.footprint, rounds=ROUNDS)
-        held = _held(scene, given.poses, settled.poses, told)
-        if not _within(scene, given.poses, held).all():
-            return settled, equal
         moved, past = outlines.decide(settled, equal)
         if past < fewest:
             best, found = moved, equal
