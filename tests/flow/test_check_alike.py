@@ -4,8 +4,10 @@ Each was once taken for the other. No small shape of the project's own is as amb
 read where they lie beside the checkout.
 """
 
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from benchmarks.check import random_of
 from benchmarks.faults import FAULTS
@@ -14,21 +16,41 @@ from benchmarks.meshes import load_unit
 
 import backproject as bp
 
-MESHES = Path(__file__).parents[2].parent / "shared/data/meshes"
+SHARED = Path(__file__).parents[2].parent / "shared/data"
+
+
+def lying_there(name):
+    if not (SHARED / name).exists():
+        pytest.skip(f"shared/data/{name} is not beside this checkout")
+    return SHARED / name
 
 
 @pytest.mark.parametrize(
-    ("mesh", "fault"),
+    ("mesh", "fault", "seed"),
     [
-        ("od_spot.obj", "field of view, ray"),  # depth along the ray, and a distance
-        ("od_skull.obj", "near and far"),  # a field of view and a distance
-        ("od_boot.obj", "distance 8-bit"),  # poses that are all off
-        ("cc0_plasticChair.obj", "white far"),  # swapped depth, and a field of view
+        ("od_spot.obj", "field of view, ray", 0),  # depth along the ray, and a distance
+        ("od_skull.obj", "near and far", 0),  # a field of view and a distance
+        ("od_boot.obj", "distance 8-bit", 0),  # poses that are all off
+        ("cc0_plasticChair.obj", "white far", 0),  # swapped depth, and a field of view
+        ("tm_featuretype.STL", "poses", 0),  # a view that came to rest on another face
+        ("tm_featuretype.STL", "poses", 2),  # views that slid along each other, far
+        ("cc0_oakChair.obj", "poses", 1),  # views that are farther off than bars are thick
     ],
 )
-def test_what_was_planted_is_named_and_not_what_looks_like_it(mesh, fault):
-    if not MESHES.is_dir():
-        pytest.skip("shared/data/meshes is not beside this checkout")
-    views = bp.render(load_unit(MESHES / mesh), bp.Rig.dodecahedron())
-    planted = FAULTS[fault].plant(views, random_of(0, fault, Path(mesh).stem))
+def test_what_was_planted_is_named_and_not_what_looks_like_it(mesh, fault, seed):
+    path = lying_there("meshes") / mesh
+    views = bp.render(load_unit(path), bp.Rig.dodecahedron())
+    planted = FAULTS[fault].plant(views, random_of(seed, fault, path.stem))
     assert judge(FAULTS[fault], planted, bp.check(planted.views)).right
+
+
+def test_the_papers_own_noisy_images_tell_their_field_of_view():
+    """Noise hides what 5 % of it do to the surfaces; 20 % are wrong for all that."""
+    truth = bp.ViewSet.load(lying_there("paper_lamp"))
+    intrinsics = truth.rig.intrinsics.copy()
+    intrinsics[:, (0, 1), (0, 1)] *= 0.8
+    diagnosis = bp.check(replace(truth, rig=replace(truth.rig, intrinsics=intrinsics)))
+    wrong = [each.hypothesis for each in diagnosis.findings if each.verdict == "wrong"]
+    assert wrong == ["field of view"]
+    mended = diagnosis.apply(replace(truth, rig=replace(truth.rig, intrinsics=intrinsics)))
+    np.testing.assert_allclose(mended.rig.intrinsics, truth.rig.intrinsics, rtol=0.03)
