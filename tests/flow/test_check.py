@@ -9,6 +9,7 @@ import pytest
 from shapes import sphere_views
 
 import backproject as bp
+from backproject.checking.numbers import find_numbers
 from backproject.checking.turns import turned
 from backproject.cli.main import main
 from backproject.geometry.conventions import ray_lengths
@@ -33,6 +34,12 @@ def text_order(views):
 def wide(views, factor=0.9):
     intrinsics = views.rig.intrinsics.copy()
     intrinsics[:, (0, 1), (0, 1)] *= factor
+    return replace(views, rig=replace(views.rig, intrinsics=intrinsics))
+
+
+def aside(views, moved=(9, -8.5)):
+    intrinsics = views.rig.intrinsics.copy()
+    intrinsics[:, :2, 2] += moved
     return replace(views, rig=replace(views.rig, intrinsics=intrinsics))
 
 
@@ -61,6 +68,7 @@ def test_a_ball_of_few_pixels_explains_much_and_nothing_is_called_wrong(size):
         (one_turned, "images", "view 3 turned left"),
         (text_order, "order of images", "text order"),
         (wide, "field of view", "43"),
+        (aside, "principal point", "moved by (-9.0"),
     ],
 )
 def test_a_fault_is_named_and_mended(clean, tmp_path, capsys, fault, hypothesis, told):
@@ -74,10 +82,18 @@ def test_a_fault_is_named_and_mended(clean, tmp_path, capsys, fault, hypothesis,
     assert told in wrong["best"]
     assert wrong["best_score"] > wrong["given_score"]
     fixed = bp.ViewSet.load(tmp_path / "fixed")
-    if fault is wide:
+    if fault in (wide, aside):
         np.testing.assert_allclose(fixed.rig.intrinsics, clean.rig.intrinsics, rtol=5e-3)
     else:
         np.testing.assert_array_equal(fixed.depth, clean.depth)
+
+
+def test_a_principal_point_is_found_where_surfaces_lead_astray():
+    """From where it is given, the band of the headphones comes to rest on itself, 15 pixels off."""
+    mesh = bp.normalize(bp.Mesh.load(HEADPHONES)).mesh
+    views = bp.render(mesh, bp.Rig.dodecahedron(size=224))
+    found = find_numbers(aside(views, (20, -18)), free=("center",))
+    np.testing.assert_allclose(found.center, (-20, 18), atol=0.1)
 
 
 def test_two_faults_are_named_and_mended(clean):
