@@ -133,11 +133,8 @@ def refine_poses(
     free = free_unknowns(len(views), ("poses",))
     probe = Probe.of(views, samples=samples, seed=seed)
     was = probe.agreement(views)
-    # Where views agree as they are, no more is off than a tolerance hides.
-    wide = bool(_contradicted(was).any())
-    gate = (TURNED + SHIFTED) * scene.typical_depth if wide else GATE * scene.footprint
     best, found = adjust(
-        scene, given, free, gate=gate, rounds=ROUNDS,
+        scene, given, free, gate=GATE * scene.footprint, rounds=ROUNDS,
         heard=lambda share: progress("poses", share),
     )  # fmt: skip
     progress("poses", 1.0)
@@ -146,7 +143,9 @@ def refine_poses(
     if _lost(best, told, probe, scene).any():  # no motion brings all together
         best, found = adjust(exact, best, free, gate=exact.footprint, rounds=ROUNDS)
     else:
-        best, found = _fitted(outlines, best, free, rounds=OUTLINED if wide else 1)
+        # where views agree as they are, no more is off than a tolerance hides
+        rounds = OUTLINED if _contradicted(was).any() else 1
+        best, found = _fitted(outlines, best, free, rounds)
     motions = open_motions(exact, found)
     motions = motions[outlines.hold(best, motions)]
     found = stiffened(exact, found, motions)
