@@ -14,7 +14,8 @@ from shapes import box, joined, sphere, sphere_views
 
 import backproject as bp
 from backproject.checking.adjustment import Scene, State, equations
-from backproject.checking.hypotheses import ABOUT, KINDS
+from backproject.checking.hypotheses import ABOUT, KINDS, try_numbers_with
+from backproject.checking.meaning import Reading
 from backproject.checking.numbers import find_numbers
 from backproject.checking.outlines import open_motions
 from backproject.checking.poses import refine_poses
@@ -333,6 +334,18 @@ def test_two_views_that_slide_along_each_other_are_left_alone(ball):
     found = refine_poses(two)
     assert not found.told.any()
     assert found.apply(two) is two
+
+
+def test_views_are_not_flattened_to_nothing_to_make_them_agree(ball):
+    """Distance along rays, taken for planar, and views that are off: shorter and shorter focal
+    lengths bring a ball's views together.
+    """
+    wrong = shaken(ball, degrees=2, share=0.02)
+    tried = try_numbers_with(Reading(depth="along the ray"), wrong)
+    flattened = tried.mend and tried.mend(wrong).rig.intrinsics[0, 0, 0]
+    assert flattened is None or flattened > 0.5 * INTRINSICS[0, 0, 0]
+    found = find_numbers(wrong, free=("focal", "scale", "offset"))
+    assert 0.5 < found.focal < 2
 
 
 def test_the_turn_of_a_ball_cannot_be_told(ball):

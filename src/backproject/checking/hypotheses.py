@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backproject.checking.meaning import AS_READ, ASPECTS, Reading, find_meaning
-from backproject.checking.numbers import Name, Number, Numbers, find_numbers
+from backproject.checking.numbers import FARTHEST, Name, Number, Numbers, find_numbers
 from backproject.checking.order import AS_GIVEN, find_order
 from backproject.checking.outliers import find_outliers
 from backproject.checking.poses import refine_poses
@@ -129,9 +129,11 @@ def try_numbers_with(reading: Reading, views: ViewSet) -> Tried:
         found = find_numbers(read, free=("focal", "distance"))
         focal *= found.focal
         stays = abs(found.focal - 1) < _STAYS or found.lead <= SIGNIFICANT
-        if stays or found.best < best:
+        if stays or found.best < best or abs(np.log(focal)) > FARTHEST:
             break
         best = found.best
+    if abs(np.log(focal)) > FARTHEST:
+        return Tried(())
     last = replace(found, focal=1.0)
     numbers = tuple(
         replace(each, best=focal) if each.name == "focal" else each for each in found.numbers

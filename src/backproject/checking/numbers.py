@@ -41,6 +41,10 @@ NAMES: tuple[Name, ...] = ("focal", "distance", "scale", "offset", "center")
 
 WIDEST = 0.3
 """How far off a number may be, as the natural logarithm of its factor: 26 % less to 35 % more."""
+FARTHEST = 0.5
+"""The same, of what is found at all. Past it views of a ball agree on anything: ever shorter focal
+lengths flatten what they see to nothing.
+"""
 CONTRAST = 1.0
 """The same of the difference of the farthest from the nearest depth: near and far that are both off
 by a fifth, in opposite ways, change it by 2.5 where the farthest is twice as far as the nearest.
@@ -150,6 +154,7 @@ def find_numbers(
     for k, start in enumerate(starts):
         progress("search", k / len(starts))
         tried.append(adjust(rough, start, mask, gate=gate, rounds=12)[0])
+    tried = [given, *(state for state in tried if _is_near(scene, state))]
     probe = Probe.of(views, samples=samples, seed=seed)
     scores = [consistency(state.apply(views), probe) for state in tried]
     start = tried[int(np.argmax(scores))]
@@ -158,9 +163,15 @@ def find_numbers(
     )
     progress("numbers", 1.0)
     fine = [probe.agreement(state.apply(views), footprints=FINE) for state in (start, best)]
-    if fine[0].lead(fine[1]) > SIGNIFICANT:  # noise drew the gaps away
+    if fine[0].lead(fine[1]) > SIGNIFICANT or not _is_near(scene, best):  # noise drew them away
         best, found = adjust(scene, start, mask, gate=gate / 2, rounds=0)
     return _result(scene, probe, free, best, found, mask)
+
+
+def _is_near(scene: Scene, state: State) -> bool:
+    """Return whether focal length and typical depth are near enough to the given ones."""
+    depth = state.scale + state.offset / scene.typical_depth
+    return bool(depth > 0 and np.abs(np.log([state.focal, depth])).max() <= FARTHEST)
 
 
 def _check(free: tuple[Name, ...], count: int) -> None:

@@ -59,12 +59,12 @@ class Outlines:
         motions = open_motions(self.scene, found)
         state = start
         before = after = self._looked_past(start)
-        for step in STEPS if len(motions) else ():
+        for step in STEPS if len(motions) and before.any() else ():
             for _ in range(SWEEPS):
                 last = after.sum()
                 for motion in motions:
                     state, after = self._slid(state, step * motion, after)
-                if after.sum() > WORTH * last:
+                if after.sum() >= WORTH * last:
                     break
         better = _clearly_fewer(after, before)
         return (state, int(after.sum())) if better else (start, int(before.sum()))
