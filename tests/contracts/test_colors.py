@@ -263,7 +263,7 @@ def test_open3d_and_back_keeps_colours():
 
 @pytest.mark.parametrize("source", SOURCES_WRITTEN, ids=lambda source: source.name)
 @given(seed=st.integers(0, 2**32 - 1))
-@settings(max_examples=5, deadline=None)
+@settings(max_examples=5)
 def test_every_source_that_is_written_gives_colours_back(source, seed, tmp_path_factory):
     views = colored_views(seed, missing=0.2)
     path = tmp_path_factory.getbasetemp() / f"colored-{source.name}"

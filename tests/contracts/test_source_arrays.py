@@ -212,7 +212,7 @@ def test_an_archive_cut_short_or_of_nothing_is_refused(tmp_path):
 
 
 @given(seed=st.integers(0, 2**32 - 1))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_damage_is_told_by_our_own_errors(seed, tmp_path_factory):
     rng = np.random.default_rng(seed)
     file = saved(tmp_path_factory.getbasetemp() / "damaged.npz", random_views(9))

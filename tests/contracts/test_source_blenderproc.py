@@ -290,7 +290,7 @@ def test_without_the_library_it_is_said_how_to_get_it(tmp_path, monkeypatch):
 
 
 @given(seed=st.integers(0, 2**32 - 1))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_damage_is_told_by_our_own_errors(seed, tmp_path_factory):
     rng = np.random.default_rng(seed)
     folder = write_frames(random_views(9, count=1), tmp_path_factory.getbasetemp() / "damaged")

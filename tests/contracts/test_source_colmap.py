@@ -356,7 +356,7 @@ def test_only_what_was_written_here_is_replaced(tmp_path):
 
 
 @given(seed=st.integers(0, 2**32 - 1), kind=st.sampled_from(MODELS))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_damage_is_told_by_our_own_errors(seed, kind, tmp_path_factory):
     rng = np.random.default_rng(seed)
     folder = tmp_path_factory.getbasetemp() / f"damaged-{kind}"

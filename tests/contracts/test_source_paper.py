@@ -39,7 +39,7 @@ def test_floats_come_back_exactly(tmp_path):
 
 
 @given(seed=st.integers(0, 2**32 - 1))
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 def test_any_depth_between_near_and_far_comes_back(seed, tmp_path_factory):
     rng = np.random.default_rng(seed)
     depth = rng.uniform(1, 2, (20, 3, 3)).astype(np.float32)

@@ -129,7 +129,7 @@ depths = st.one_of(st.floats(0.0625, 4.0, width=32), st.just(np.inf), st.just(np
 
 
 @pytest.mark.filterwarnings("ignore::backproject.ContradictionWarning")
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.integers(0, 2**32 - 1), st.integers(1, 5), st.integers(2, 12), st.sampled_from([8, 24]))
 def test_noise_gives_a_closed_manifold_or_says_why_not(seed, count, size, resolution):
     rng = np.random.default_rng(seed)
@@ -146,7 +146,7 @@ def test_noise_gives_a_closed_manifold_or_says_why_not(seed, count, size, resolu
 
 
 @pytest.mark.filterwarnings("ignore::backproject.ContradictionWarning")
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.lists(depths, min_size=32, max_size=32))
 def test_any_two_tiny_depth_maps_do_no_harm(values):
     views = bp.ViewSet(np.reshape(values, (2, 4, 4)), bp.Rig.fibonacci(2, size=4))
@@ -223,7 +223,7 @@ def test_units_alone_change_nothing_but_the_last_digits(views, scale):
     assert abs(volume(there) / scale**3 / volume(here) - 1) < 1e-4
 
 
-@settings(max_examples=6, deadline=None)
+@settings(max_examples=6)
 @given(st.permutations(range(12)))
 def test_the_order_of_the_views_changes_nothing(order):
     one, other = bp.fuse(BOX, resolution=48), bp.fuse(BOX.subset(order), resolution=48)

@@ -128,7 +128,7 @@ def parts_with(marked):
 # --- nan never carves
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(scenes, seeds)
 def test_no_point_is_freer_for_a_pixel_that_was_not_measured(name, seed):
     # At any point, to any view: it stays behind what it was behind, and may lose what it saw past.
@@ -138,7 +138,7 @@ def test_no_point_is_freer_for_a_pixel_that_was_not_measured(name, seed):
     assert not (after & ~before).any()
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(scenes, seeds)
 def test_no_corner_is_freed_by_a_pixel_that_was_not_measured(name, seed):
     # The same samples on the same grid: only what the views see past is asked.
@@ -148,7 +148,7 @@ def test_no_corner_is_freed_by_a_pixel_that_was_not_measured(name, seed):
     assert not (before & ~after).any()
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(scenes, seeds)
 def test_only_with_its_sample_does_a_corner_go_that_was_not_measured(name, seed):
     # Without the samples of those pixels too, on their own grid: the shell around them is all that
@@ -167,7 +167,7 @@ def test_only_with_its_sample_does_a_corner_go_that_was_not_measured(name, seed)
 # --- another clean view never grows the hull
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(scenes, st.integers(1, COUNT - 1), st.permutations(range(COUNT)))
 def test_another_view_only_takes_from_the_hull(name, count, order):
     # The samples are of all views: what a view adds to the shell is there before.
@@ -178,7 +178,7 @@ def test_another_view_only_takes_from_the_hull(name, count, order):
     assert not (more & ~fewer).any()
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(scenes, seeds)
 def test_a_view_of_the_background_alone_adds_no_sample_and_only_carves(name, seed):
     # From where no camera stands yet: what it sees of the scene it does not tell. It may outvote a
@@ -202,7 +202,7 @@ def test_a_view_of_the_background_alone_adds_no_sample_and_only_carves(name, see
 # --- the order of the views
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(scenes, st.permutations(range(COUNT)))
 def test_the_hull_is_the_same_in_any_order_of_the_views(name, order):
     one, other = carved(VIEWS[name]), carved(VIEWS[name].subset(order))

@@ -104,7 +104,7 @@ def masks_of(full):
     )
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.integers(0, 2**32 - 1), st.floats(0.02, 0.98))
 def test_any_solid_becomes_well_composed(seed, share):
     corners = (np.random.default_rng(seed).random((16,) * 3) < share).astype(np.uint8)

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from backproject.io.obj import _all_at_once, _line_by_line, read_obj
@@ -63,7 +63,6 @@ def outcome(read, content):
 
 
 @given(st.lists(st.tuples(WHOLE, WHOLE, WHOLE), max_size=20))
-@settings(deadline=None)
 def test_numbers_are_those_that_python_reads(rows):
     """Also those near the middle of two float64 numbers, see `kernels.obj_lines.quotient`."""
     found = _all_at_once("".join(f"v {x} {y}\t{z}\n" for x, y, z in rows).encode())
@@ -75,7 +74,6 @@ def test_numbers_are_those_that_python_reads(rows):
     st.lists(st.one_of(plain_lines(), plain_lines(), lines()), max_size=6),
     st.sampled_from(["\n", "\r\n", "\r"]),
 )
-@settings(deadline=None)
 def test_both_ways_give_the_same(given_lines, end):
     content = end.join(given_lines).encode()
     if _all_at_once(content) is not None:

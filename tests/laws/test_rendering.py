@@ -48,14 +48,14 @@ def turned(mesh, rotation):
     return mesh.transformed(bp.Similarity(rotation=rotation))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(rotations)
 def test_a_turned_ball_has_no_hole(rotation):
     for rig in (RIG, FLAT):
         assert_no_hole(turned(BALL, rotation), rig, INNER, 0.5)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(rotations)
 def test_a_turned_cube_has_no_hole(rotation):
     for rig in (RIG, FLAT):
@@ -83,7 +83,7 @@ def test_slivers_tear_no_hole(width):
     np.testing.assert_array_equal(bp.render(bp.Mesh(points, np.array(faces)), rig).depth, 1.0)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(rotations, st.randoms(use_true_random=False))
 def test_the_order_of_faces_and_their_copies_change_nothing(rotation, random):
     mesh = turned(KNOT, rotation)
@@ -94,7 +94,7 @@ def test_the_order_of_faces_and_their_copies_change_nothing(rotation, random):
     np.testing.assert_array_equal(again.depth, bp.render(mesh, RIG).depth)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(rotations, rotations)
 def test_two_solids_are_seen_as_the_nearer_of_both(rotation, other):
     """Nothing is passed over as hidden that is not."""
@@ -107,7 +107,7 @@ def test_two_solids_are_seen_as_the_nearer_of_both(rotation, other):
             np.testing.assert_allclose(depth, np.minimum(*apart), rtol=1.2e-7)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(rotations, st.integers(0, 2**32 - 1))
 def test_which_way_faces_are_turned_changes_nothing(rotation, seed):
     mesh = turned(KNOT, rotation)
@@ -122,14 +122,14 @@ def assert_close(views, expected):
     np.testing.assert_allclose(views.depth[hit], expected.depth[hit], rtol=ROUNDING)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(rotations)
 def test_faces_are_drawn_from_both_sides(rotation):
     mesh = turned(KNOT, rotation)
     assert_close(bp.render(bp.Mesh(mesh.vertices, mesh.faces[:, ::-1]), RIG), bp.render(mesh, RIG))
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(rotations)
 def test_smaller_faces_of_the_same_surface_change_nothing(rotation):
     mesh = turned(CUBE, rotation)
@@ -137,7 +137,7 @@ def test_smaller_faces_of_the_same_surface_change_nothing(rotation):
     assert_close(bp.render(mesh_of(fine), RIG), bp.render(mesh, RIG))
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(rotations, st.floats(1e-3, 1e3))
 def test_moving_mesh_and_cameras_together_only_scales_depth(rotation, scale):
     motion = bp.Similarity(scale, rotation, np.array([3.0, -2.0, 5.0]) * scale)

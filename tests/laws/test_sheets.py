@@ -21,7 +21,7 @@ def views_of(count: int, width: int, height: int, seed: int) -> ViewSet:
     return ViewSet(depth, rig)
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(st.integers(1, 7), st.integers(4, 30), st.integers(4, 30), st.integers(0, 99))
 def test_displaced_pixels_lie_where_they_were_seen(count, width, height, seed):
     views = views_of(count, width, height, seed)
@@ -33,7 +33,7 @@ def test_displaced_pixels_lie_where_they_were_seen(count, width, height, seed):
         np.testing.assert_allclose(displaced, seen, atol=1e-12)
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(st.integers(1, 7), st.integers(4, 30), st.integers(4, 30), st.integers(0, 99))
 def test_each_vertex_finds_its_own_offset_on_the_sprite_sheet(count, width, height, seed):
     views = views_of(count, width, height, seed)

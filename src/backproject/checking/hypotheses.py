@@ -121,7 +121,8 @@ def try_numbers_with(reading: Reading, views: ViewSet) -> Tried:
     """Return what the field of view and the distance are if depth is read otherwise.
 
     The length of a ray, which depth is read by, depends on the field of view, and that on depth:
-    each is found from the other in turn, until they stay, or bring the views no nearer.
+    each is found from the other in turn, until they stay, or bring the views no nearer. Nothing is
+    returned where they run away.
     """
     focal, best = 1.0, -np.inf
     for _ in range(_ROUNDS):
