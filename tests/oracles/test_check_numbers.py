@@ -175,6 +175,27 @@ def test_of_a_noisy_ball_what_is_wrong_cannot_be_told_but_views_can_be_made_to_a
     assert agreement_of(tried.doubtful(wrong)).settled
 
 
+@pytest.mark.parametrize("factor", [1.1, 1.15])
+def test_of_a_ball_in_steps_that_is_mended_nothing_is_called_wrong(ball, factor):
+    """Depth's scale and offset imitate a ball's field of view to less than a step, and inverted
+    poses leave views that hardly see each other: neither is the only way.
+    """
+    wrong = zoomed(stepped(ball), factor)
+    diagnosis = bp.check(wrong)
+    assert [row for row in diagnosis.findings if row.verdict == "wrong"] == []
+    assert diagnosis.explained
+    [scale] = [row.best for row in diagnosis.findings if row.hypothesis == "depth's scale"]
+    assert " or field of view: 4" in scale
+
+
+def test_what_brings_views_together_alone_is_called_wrong_in_steps_too(views):
+    """Of boxes, scale and offset do not imitate a field of view."""
+    diagnosis = bp.check(zoomed(stepped(views), 1.1))
+    assert [row.hypothesis for row in diagnosis.findings if row.verdict == "wrong"] == [
+        "field of view"
+    ]
+
+
 def test_what_must_be_wrong_is_called_so_even_where_noise_hides_by_how_much(views):
     """No other distance and no other depth brings the views together."""
     wrong = zoomed(noisy(views, 0.5), 0.75)

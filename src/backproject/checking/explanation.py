@@ -9,7 +9,15 @@ from itertools import combinations
 
 import numpy as np
 
-from backproject.checking.hypotheses import KINDS, Finding, Mend, Tried, try_lens, try_numbers_with
+from backproject.checking.hypotheses import (
+    KINDS,
+    NOTICED,
+    Finding,
+    Mend,
+    Tried,
+    try_lens,
+    try_numbers_with,
+)
 from backproject.checking.meaning import AS_READ, BOTH, ENCODINGS, INVERSE, OPENGL, Reading
 from backproject.checking.order import AS_GIVEN, named_orders, reordered
 from backproject.checking.probe import (
@@ -35,6 +43,10 @@ _FEW = 0.25
 """The share of views that may be left out before all else is tried. What is wrong with all of them
 leaves some that agree, too.
 """
+_NUMBERS = ("numbers", "range", "center")
+"""The kinds of hypotheses that are numbers, and simple ones."""
+_TOLD = 2
+"""How many other explanations a row tells in words."""
 _NEAR = 8.0
 """How many times the usual tolerance brings together surfaces that are off by little."""
 _GENTLE = 0.65
@@ -47,7 +59,7 @@ Path = tuple[Tried, ...]
 
 def settles(views: ViewSet, tried: Tried) -> bool:
     """Return whether the views agree once mended so."""
-    return tried.mend is not None and agreement_of(tried.mend(views)).settled
+    return tried.mend is not None and agreement_of(tried.mend(views)).settles(agreement_of(views))
 
 
 def betters(views: ViewSet, tried: Tried) -> bool:
@@ -121,19 +133,20 @@ def _stages(trials: Trials) -> Iterator[tuple[str, Attempt]]:
         return _refocused(views, changes["depth"])
 
     def numbers() -> Path:
-        simple = [trials.of(kind) for kind in ("numbers", "range", "center")]
+        several = [trials.of(kind) for kind in _NUMBERS]
+        simple = several
         if not any(settles(views, each) for each in simple):
             simple = [each.small for each in simple if each.small]
         if not any(settles(views, each) for each in simple):
             return ()
-        return _better(views, [*simple, try_lens(views)])
+        return _better(views, [*simple, try_lens(views)], [*simple, *_doubtful(several)])
 
     def lens() -> Path:
-        return _better(views, [try_lens(views)])
+        return _better(views, [try_lens(views)], [])
 
     def doubted() -> Path:
-        several = [trials.of("numbers"), trials.of("range"), trials.of("center"), try_lens(views)]
-        return _better(views, [replace(each, mend=each.doubtful) for each in several])
+        simple = _doubtful([trials.of(kind) for kind in _NUMBERS])
+        return _better(views, [*simple, *_doubtful([try_lens(views)])], simple)
 
     yield "all images alike", lambda: _in_focus(views, _alike(views, changes), changes["depth"])
     of_all = [("lens", lens), ("depth, with numbers", refocused)]
@@ -153,17 +166,53 @@ def _stages(trials: Trials) -> Iterator[tuple[str, Attempt]]:
     yield upon("images", "order")
 
 
-def _better(views: ViewSet, tried: list[Tried]) -> Path:
+def _better(views: ViewSet, tried: list[Tried], rivals: list[Tried]) -> Path:
     """Return the first of several explanations by numbers that is as exact as any, or nearly. Each
     imitates the others to a pixel or so; under fine tolerances only the right one brings the
-    surfaces together.
+    surfaces together, but for the steps of depth. It is in doubt where one of its `rivals` does,
+    too, and puts them elsewhere.
     """
-    left = [each for each in tried if each.mend and settles(views, each)]
-    for tolerance in (_FINE, _FINEST):
-        clashes = [_fine_clash(each.mend(views), tolerance) for each in left if each.mend]
-        most = 2 * min(clashes, default=0.0) + _ALIKE
-        left = [each for each, clash in zip(left, clashes, strict=True) if clash <= most]
-    return tuple(left[:1])
+    several = {id(each): each for each in [*tried, *rivals] if settles(views, each)}
+    fine = {
+        key: [_fine_clash(each.mend(views), tolerance) for tolerance in (_FINE, _FINEST)]
+        for key, each in several.items()
+        if each.mend
+    }
+    left = list(fine)
+    for finer in range(2):
+        most = 2 * min((fine[key][finer] for key in left), default=0.0) + _ALIKE
+        left = [key for key in left if fine[key][finer] <= most]
+    left += [key for key in fine if key not in left and _is_rounding(several[key], views)]
+    chosen = next((each for each in tried if id(each) in left), None)
+    if chosen is None:
+        return ()
+    equal = [each for each in rivals if id(each) in left and _are_apart(views, chosen, each)]
+    return (_in_doubt(chosen, [_in_words(each) for each in equal]) if equal else chosen,)
+
+
+def _is_rounding(tried: Tried, views: ViewSet) -> bool:
+    """Return whether nothing but the steps of depth is left against a way to mend views: what they
+    make more than doubles where depth is rounded once more, what is wrong stays.
+    """
+    if tried.mend is None or views.step == 0.0:
+        return False
+    mended = tried.mend(views)
+    rounding = mended.step * (np.random.default_rng(0).random(mended.depth.shape) - 0.5)
+    again = replace(mended, depth=(mended.depth + rounding).astype(np.float32))
+    return 2 * _fine_clash(mended) <= _fine_clash(again)
+
+
+def _are_apart(views: ViewSet, one: Tried, other: Tried) -> bool:
+    """Return whether images notice which of two ways to mend views it was."""
+    assert one.mend is not None
+    assert other.mend is not None
+    probe = Probe.of(views, samples=_SAMPLES)
+    moved = probe.images(one.mend(views)) - probe.images(other.mend(views))
+    return bool(np.nanmedian(np.linalg.norm(moved, axis=-1)) > NOTICED)
+
+
+def _doubtful(several: list[Tried]) -> list[Tried]:
+    return [replace(each, mend=each.doubtful) for each in several if each.doubtful]
 
 
 def _upon(views: ViewSet, changes: list[_Change], kinds: tuple[str, ...]) -> Path:
@@ -284,7 +333,8 @@ def _alike(views: ViewSet, changes: Mapping[str, list[_Change]]) -> Path:
     scores = [_together(read, few, each).consistency for each in sets]
     best = [sets[k] for k in sorted(np.argsort(scores)[::-1][:_FINALISTS].tolist())]
     judged = [(each, _together(read, probe, each)) for each in best]
-    agreeing = [(each, said) for each, said in judged if said.settled]
+    given = probe.agreement(views)
+    agreeing = [(each, said) for each, said in judged if said.settles(given)]
     if not agreeing:
         return ()
     top = max((said for _, said in agreeing), key=lambda said: said.consistency)
@@ -298,13 +348,19 @@ def _alike(views: ViewSet, changes: Mapping[str, list[_Change]]) -> Path:
 def _either(path: Path, others: list[tuple[_Change, ...]]) -> Path:
     """Return the path, its rows in doubt: `others` explain the views as well."""
     words = [" and ".join(f"{each.hypothesis}: {each.best}" for each in other) for other in others]
-    return tuple(
-        Tried(
-            tuple(replace(row.doubted, best=" or ".join([row.best, *words])) for row in tried.rows),
-            tried.mend,
-        )
-        for tried in path
-    )
+    return tuple(_in_doubt(tried, words) for tried in path)
+
+
+def _in_doubt(tried: Tried, others: list[str]) -> Tried:
+    """Return the same, in doubt: `others`, in words, explain the views as well."""
+    if len(others) > _TOLD:
+        others = [*others[:_TOLD], f"{len(others) - _TOLD} more"]
+    rows = (replace(row.doubted, best=" or ".join([row.best, *others])) for row in tried.found)
+    return Tried(tuple(rows), tried.mend)
+
+
+def _in_words(tried: Tried) -> str:
+    return " and ".join(f"{row.hypothesis}: {row.best}" for row in tried.found)
 
 
 def _together(

@@ -170,7 +170,8 @@ def try_lens(views: ViewSet) -> Tried:
 def _searched_numbers(views: ViewSet, free: tuple[Name, ...], progress: Progress) -> Tried:
     found = find_numbers(views, free=free, progress=progress)
     tried = _tried_numbers(found, views)
-    if found.told or agreement_of(views).settled or not agreement_of(found.apply(views)).settled:
+    given = agreement_of(views)
+    if found.told or given.settled or not agreement_of(found.apply(views)).settles(given):
         return tried
     # Noise hides by how much numbers are off, and may yet not hide that they are.
     needed = tuple(
@@ -184,8 +185,9 @@ def _searched_numbers(views: ViewSet, free: tuple[Name, ...], progress: Progress
 def _is_needed(name: Name, views: ViewSet) -> bool:
     """Return whether views contradict each other whatever the other numbers are."""
     rest = [other for other in _LENS if other != name and {other, name} != {"scale", "distance"}]
+    given = agreement_of(views)
     return not any(
-        agreement_of(find_numbers(views, free=free).apply(views)).settled
+        agreement_of(find_numbers(views, free=free).apply(views)).settles(given)
         for free in (tuple(rest), *((other,) for other in rest))
     )
 

@@ -144,20 +144,10 @@ def find_numbers(
     _check(free, len(views))
     scene = Scene.of(views, samples=samples, seed=seed).with_creases()
     unknown = tuple("scale" if name == "distance" else name for name in free)
-    given = State(views.rig.world_from_camera)
-    progress("search", 0.0)
-    starts = [given, *_searched(scene, unknown)]
     mask = free_unknowns(len(views), unknown)
     gate = GATE * scene.footprint
-    rough = replace(scene, pixels=np.ascontiguousarray(scene.pixels[:, :SEARCHED]))
-    tried = []
-    for k, start in enumerate(starts):
-        progress("search", k / len(starts))
-        tried.append(adjust(rough, start, mask, gate=gate, rounds=12)[0])
-    tried = [given, *(state for state in tried if _is_near(scene, state))]
     probe = Probe.of(views, samples=samples, seed=seed)
-    scores = [consistency(state.apply(views), probe) for state in tried]
-    start = tried[int(np.argmax(scores))]
+    start = _start(scene, probe, unknown, progress)
     best, found = adjust(
         scene, start, mask, gate=gate / 2, heard=lambda share: progress("numbers", share)
     )
@@ -166,6 +156,24 @@ def find_numbers(
     if fine[0].lead(fine[1]) > SIGNIFICANT or not _is_near(scene, best):  # noise drew them away
         best, found = adjust(scene, start, mask, gate=gate / 2, rounds=0)
     return _result(scene, probe, free, best, found, mask)
+
+
+def _start(scene: Scene, probe: Probe, unknown: tuple[str, ...], progress: Progress) -> State:
+    """Return where to begin: the best that is found from the best places of the grid, or as given,
+    with some of the samples.
+    """
+    given = State(scene.views.rig.world_from_camera)
+    progress("search", 0.0)
+    starts = [given, *_searched(scene, unknown)]
+    mask = free_unknowns(len(scene.views), unknown)
+    rough = replace(scene, pixels=np.ascontiguousarray(scene.pixels[:, :SEARCHED]))
+    tried = []
+    for k, start in enumerate(starts):
+        progress("search", k / len(starts))
+        tried.append(adjust(rough, start, mask, gate=GATE * scene.footprint, rounds=12)[0])
+    tried = [given, *(state for state in tried if _is_near(scene, state))]
+    scores = [consistency(state.apply(scene.views), probe) for state in tried]
+    return tried[int(np.argmax(scores))]
 
 
 def _is_near(scene: Scene, state: State) -> bool:

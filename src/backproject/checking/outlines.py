@@ -28,8 +28,8 @@ STEPS = (2.0, 1.0, 0.5, 0.25, 0.125, 0.0625)
 """Steps of the search, in pixels of the view that moves most."""
 SWEEPS = 10
 """How often each motion is searched with each step, at most: others move its best place."""
-WORTH = 0.98
-"""What a sweep may leave of the count, at most, for another one."""
+STALLED = 0.98
+"""A sweep that leaves at least so much of the count is the last."""
 SAMPLES = 600
 """Samples of each view."""
 HELD = 1e4
@@ -64,7 +64,7 @@ class Outlines:
                 last = after.sum()
                 for motion in motions:
                     state, after = self._slid(state, step * motion, after)
-                if after.sum() >= WORTH * last:
+                if after.sum() >= STALLED * last:
                     break
         better = _clearly_fewer(after, before)
         return (state, int(after.sum())) if better else (start, int(before.sum()))

@@ -28,6 +28,10 @@ SETTLED = 0.05
 8-bit depth have up to 0.01, the paper's images 0.034, a focal length that is 2 % off 0.06 and more.
 What is off by less is still found, see `diagnosis.check`.
 """
+TALKATIVE = 0.2
+"""The least that views say of each other once mended, of what they said before. Right ones say 0.4
+of it and more; a ball's, if poses are inverted, say 0.02 and hardly contradict each other.
+"""
 _SMOOTH = 0.02
 """The share of its depth by which a neighbour of a sampled pixel may differ: not an edge."""
 
@@ -69,6 +73,12 @@ class Agreement:
         return float(self.pairs.sum() / max(count * (count - 1), 1))
 
     @property
+    def said(self) -> float:
+        """The share of pairs of a view and another's sample of which the view says anything."""
+        pairs = int(self.counts.sum()) * (len(self.counts) - 1)
+        return float(np.count_nonzero(self.scores) / pairs) if pairs else 0.0
+
+    @property
     def clash(self) -> float:
         """The share of contradictions among what views say of each other's samples."""
         said = np.count_nonzero(self.scores)
@@ -78,6 +88,10 @@ class Agreement:
     def settled(self) -> bool:
         """Whether views agree: they say enough of each other, and hardly any of it against."""
         return self.lead_over_chance() >= SIGNIFICANT and self.clash <= SETTLED
+
+    def settles(self, given: Agreement) -> bool:
+        """Whether views agree that as `given` do not, and not because they look past each other."""
+        return self.settled and self.said >= TALKATIVE * given.said
 
     def lead(self, other: Agreement) -> float:
         """Return by how many standard errors this explains the same samples better than `other`.
@@ -165,6 +179,19 @@ class Probe:
         depth = views.depth[images, self.rows, self.columns].astype(np.float64)
         used = np.arange(self.rows.shape[1]) < self.counts[:, None]
         return np.where(used & np.isfinite(depth), depth, 0.0)
+
+    def images(self, views: ViewSet) -> NDArray[np.float64]:
+        """Return where each view would see the samples of each, in pixels, (N, N, S, 2); nan for
+        those that are none.
+        """
+        depth = self.depth(views)
+        placed = np.full((len(depth), *self.pixels.shape), np.nan)
+        for k, camera in enumerate(views.rig):
+            some = depth[k] > 0
+            points = camera.unproject(self.pixels[k, some], depth[k, some])
+            for n, other in enumerate(views.rig):
+                placed[n, k, some] = other.project(points)[0]
+        return placed
 
     def agreement(
         self,
