@@ -177,6 +177,23 @@ def test_a_turned_box_is_flat_between_its_edges_and_unshrunk():
     assert abs(volume(mesh) / 0.125 - 1) < 0.01
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_edges_and_corners_of_a_box_come_back_within_half_a_pixel(seed):
+    """Beside an edge the slopes of depth are those of neither side, yet its samples lie on one."""
+    turn = bp.Similarity(rotation=Rotation.random(random_state=seed).as_matrix())
+    truth = box(0.5).transformed(turn)
+    mesh = bp.fuse(bp.render(truth, FULL))
+    half = footprint(FULL) / 2
+    off = distance(mesh.vertices, truth)
+    corner = np.linalg.norm(mesh.vertices[:, None] - truth.vertices, axis=2).min(axis=1) < 4 * half
+    assert off[~corner].max() < half
+    assert off.max() < 1.2 * half  # a corner's three planes may have a single sample each
+    assert distance(surface(truth), mesh).max() < half
+    missed = distance(truth.vertices, mesh)
+    assert missed.max() < half
+    assert missed.mean() < 0.4 * half
+
+
 def test_two_near_bodies_stay_two():
     # Two balls with two pixels and three voxels between them; from the side one sees through.
     gap, radius = 0.035, 0.15

@@ -121,9 +121,10 @@ def collect(box, corner, stride, table, first, filed, pool):
                             pool[field, place] = filed[s, field]
                         within = (x >= x0) & (x <= x1) & (y >= y0) & (y <= y1)
                         held += within & (z >= z0) & (z <= z1)
-    for field in range(8):
-        for s in range(held, padded(held) if held < POOL else held):
+    for s in range(held, padded(held) if held < POOL else held):
+        for field in range(8):
             pool[field, s] = ZERO
+        pool[0, s] = AWAY  # out of reach of all
     return held
 
 

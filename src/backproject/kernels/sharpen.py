@@ -14,15 +14,21 @@ ALIKE = np.float32(0.97)
 """Cosine between the normals of one plane: 14 degrees."""
 COPLANAR = np.float32(0.3)
 """How many voxels a sample may lie off the plane of another."""
+ON = np.float32(0.05)
+"""How many voxels off a plane a sample still lies on it, whatever its normal: beside an edge the
+slope of depth is that of neither side.
+"""
 STRAY = 0.1
 """A crease lies between planes: of the samples around, no larger share may belong to none."""
+TRIES = 8
+"""How many samples that begin no plane are tried: around a rounded edge all are such."""
 SHARP = 0.34
 """Sine of the least angle between planes that counts as a crease: 20 degrees."""
 
 
 @njit(cache=True, nogil=True)
 def bring_together(side, pool, lanes, apart, near):
-    """Copy the samples that count to `near` (10, POOL + 1) and return their number."""
+    """Copy the samples that count to `near` (10, POOL + 1), padded by some without weight."""
     held = np.uint64(0)  # indices that cannot be negative need no test
     for s in range(np.uint64(lanes)):
         near[9, held] = s  # always written, and kept by counting
@@ -37,7 +43,6 @@ def bring_together(side, pool, lanes, apart, near):
     for n in range(count, padded(count)):
         for field in range(7):
             near[field, n] = ZERO
-    return count
 
 
 @njit(cache=True, nogil=True, fastmath={"reassoc", "contract", "nsz"})
@@ -102,6 +107,25 @@ def add_up_plane(seed, near, lanes, plane, sums):
     sums[0], sums[1], sums[2], sums[3], sums[4], sums[5] = sx, sy, sz, height, total, members
 
 
+@njit(cache=True, nogil=True, fastmath={"reassoc", "contract", "nsz"})
+def give_rest(near, lanes, planes, found):
+    """Give samples without a plane that lie on one its number, and return the weight of the others
+    that tell any.
+    """
+    for p in range(found):
+        nx, ny = np.float32(planes[p, 0]), np.float32(planes[p, 1])
+        nz, offset = np.float32(planes[p, 2]), np.float32(planes[p, 3])
+        for s in range(lanes):
+            rise = near[0, s] * nx + near[1, s] * ny + near[2, s] * nz - offset
+            before = near[9, s]
+            on = (before < ZERO) & (near[6, s] > ZERO) & (abs(rise) <= ON)
+            near[9, s] = np.float32(p) if on else before
+    total = ZERO
+    for s in range(lanes):
+        total += near[7, s] if (near[9, s] < ZERO) & (near[6, s] > SURE) else ZERO
+    return total
+
+
 @njit(cache=True, nogil=True)
 def group_into_planes(x, y, z, near, count, squares, bits, sums, planes):
     """Fit at most three planes to the samples around a point, the nearest first; return how many.
@@ -112,14 +136,14 @@ def group_into_planes(x, y, z, near, count, squares, bits, sums, planes):
     """
     lanes = padded(count)
     everything = spread_out(np.float32(x), np.float32(y), np.float32(z), near, lanes)
-    found, stray = 0, 0.0
-    while stray <= STRAY * everything:
+    found, failed = 0, 0
+    while failed < TRIES:
         seed = nearest_left(near, lanes, squares, bits)
         if seed < 0:
-            return found
+            break
         add_up_plane(seed, near, lanes, np.float32(found), sums)
         if sums[5] < 3 or found == 3:
-            stray += sums[4]
+            failed += 1
             for s in range(lanes):
                 before = near[9, s]
                 near[9, s] = PASSED if before == found else before
@@ -133,7 +157,9 @@ def group_into_planes(x, y, z, near, count, squares, bits, sums, planes):
             offset += planes[found, axis] * (near[axis, seed] + rise * near[3 + axis, seed])
         planes[found, 3] = offset
         found += 1
-    return 0
+    if found < 2 or give_rest(near, lanes, planes, found) > STRAY * everything:
+        return 0
+    return found
 
 
 @njit(cache=True, nogil=True)

@@ -19,6 +19,10 @@ from backproject.kernels.sharpen import bring_together, sharpen
 
 FACING = np.float32(0.1)
 """Least cosine between a sample's normal and the way a vertex faces."""
+BEYOND = np.float32(-0.2)
+"""The same of samples on the other side of a crease; those on the back of a sheet are below it."""
+ALONE = 0.45
+"""A vertex may lie on a plane past its end if no sample is nearer than so many widths."""
 FIRST = 1.1
 """Samples count in the first step out to so many times as far as any can be."""
 SMOOTH = 0.99
@@ -26,16 +30,17 @@ SMOOTH = 0.99
 
 
 @njit(cache=True, nogil=True, fastmath={"reassoc", "contract", "nsz"})
-def choose(x, y, z, ox, oy, oz, reach, pool, lanes, apart):
-    """Let those samples count that lie within `reach` of a point and face the way of (ox, oy, oz):
-    0 in `apart`, else `AWAY`. Returns how many they are. All numbers are float32.
+def choose(x, y, z, ox, oy, oz, facing, reach, pool, lanes, apart):
+    """Let those samples count that lie within `reach` of a point and whose normals have a cosine of
+    at least `facing` to (ox, oy, oz): 0 in `apart`, else `AWAY`. Returns how many they are. All
+    numbers are float32.
     """
     limit = reach * reach
     count = ZERO
     for s in range(lanes):
         dx, dy, dz = pool[0, s] - x, pool[1, s] - y, pool[2, s] - z
         cosine = pool[3, s] * ox + pool[4, s] * oy + pool[5, s] * oz
-        counts = (dx * dx + dy * dy + dz * dz <= limit) & (cosine >= FACING)
+        counts = (dx * dx + dy * dy + dz * dz <= limit) & (cosine >= facing)
         apart[s] = ZERO if counts else AWAY
         count += ONE if counts else ZERO
     return int(count)
@@ -152,6 +157,7 @@ def snap(
     corner, from_net, place = np.empty(3), np.empty(3), np.empty(3)
     trust, rest = np.float32(trust), np.float32(2.0 - trust)
     settled, inverse = np.float32(1e-4 * width), ONE
+    alone = np.float32((ALONE * width) ** 2)
     widest = np.float32((FIRST * (reach + inset)) ** -2.0)  # all that count have weight
     begin = start if start == 0 else part_end(start - 1, net)
     end = begin
@@ -176,11 +182,12 @@ def snap(
             inner = x - away * ox, y - away * oy, z - away * oz
             ball = np.float32(reach)
             side = ONE
-            count = choose(*inner, ox, oy, oz, ball, pool, lanes, apart)
+            count = choose(*inner, ox, oy, oz, FACING, ball, pool, lanes, apart)
             if count == 0:
-                count = choose(*inner, -ox, -oy, -oz, ball, pool, lanes, apart)
+                count = choose(*inner, -ox, -oy, -oz, FACING, ball, pool, lanes, apart)
                 side = -ONE
             nx, ny, nz, straight, length, fitted = ox, oy, oz, ONE, ZERO, False
+            least = ZERO
             for step in range(rounds if count else 0):
                 if step == 1:
                     # as far as `width`, and farther where samples are sparse
@@ -209,8 +216,8 @@ def snap(
                     held, _ = collect_some(box, corner, table, first, filed, pool)
                     lanes = padded(held)
                     count = choose(
-                        x, y, z, side * nx, side * ny, side * nz, np.float32(kept), pool, lanes,
-                        apart,
+                        x, y, z, side * nx, side * ny, side * nz, FACING, np.float32(kept), pool,
+                        lanes, apart,
                     )  # fmt: skip
                     if count == 0:
                         held = pool_around(
@@ -219,14 +226,18 @@ def snap(
                         )[0]  # fmt: skip
                         lanes = padded(held)
                         count = choose(
-                            *inner, side * ox, side * oy, side * oz, ball, pool, lanes, apart
-                        )
+                            *inner, side * ox, side * oy, side * oz, FACING, ball, pool, lanes,
+                            apart,
+                        )  # fmt: skip
             if fitted:
                 outward[v, 0], outward[v, 1], outward[v, 2] = nx, ny, nz
             place[0], place[1], place[2] = x, y, z
-            if count > 3 and straight < SMOOTH:
-                count = bring_together(side, pool, lanes, apart, near)
-                sharpen(from_net, near, count, inset, squares, bits, sums, planes, place)
+            creased = count if straight < SMOOTH else 0
+            if least > alone and side == ONE and stride == 1:
+                creased = choose(x, y, z, nx, ny, nz, BEYOND, ball, pool, lanes, apart)
+            if creased > 3:
+                bring_together(side, pool, lanes, apart, near)
+                sharpen(from_net, near, creased, inset, squares, bits, sums, planes, place)
             for axis in range(3):
                 vertices[v, axis] = origin[axis] + voxel * (corner[axis] + place[axis])
             support[v] = 0 if count else -1
