@@ -169,8 +169,8 @@ def _stages(trials: Trials) -> Iterator[tuple[str, Attempt]]:
 def _better(views: ViewSet, tried: list[Tried], rivals: list[Tried]) -> Path:
     """Return the first of several explanations by numbers that is as exact as any, or nearly. Each
     imitates the others to a pixel or so; under fine tolerances only the right one brings the
-    surfaces together, but for the steps of depth. It is in doubt where one of its `rivals` does,
-    too, and puts them elsewhere.
+    surfaces together, but for the steps of depth. It is in doubt where one of the `rivals` does as
+    well as it, and puts them elsewhere.
     """
     several = {id(each): each for each in [*tried, *rivals] if settles(views, each)}
     fine = {
@@ -186,7 +186,7 @@ def _better(views: ViewSet, tried: list[Tried], rivals: list[Tried]) -> Path:
     chosen = next((each for each in tried if id(each) in left), None)
     if chosen is None:
         return ()
-    equal = [each for each in rivals if id(each) in left and _are_apart(views, chosen, each)]
+    equal = [each for each in rivals if id(each) in left and _rivals(views, chosen, each)]
     return (_in_doubt(chosen, [_in_words(each) for each in equal]) if equal else chosen,)
 
 
@@ -202,13 +202,19 @@ def _is_rounding(tried: Tried, views: ViewSet) -> bool:
     return 2 * _fine_clash(mended) <= _fine_clash(again)
 
 
-def _are_apart(views: ViewSet, one: Tried, other: Tried) -> bool:
-    """Return whether images notice which of two ways to mend views it was."""
+def _rivals(views: ViewSet, one: Tried, other: Tried) -> bool:
+    """Return whether the other way to mend views is another one, by what images notice, and not
+    clearly the worse one.
+    """
     assert one.mend is not None
     assert other.mend is not None
-    probe = Probe.of(views, samples=_SAMPLES)
-    moved = probe.images(one.mend(views)) - probe.images(other.mend(views))
-    return bool(np.nanmedian(np.linalg.norm(moved, axis=-1)) > NOTICED)
+    probe, few = Probe.of(views), Probe.of(views, samples=_SAMPLES)
+    ours, theirs = one.mend(views), other.mend(views)
+    moved = np.linalg.norm(few.images(ours) - few.images(theirs), axis=-1)
+    if np.nanmedian(moved) <= NOTICED:
+        return False
+    one_fine, other_fine = (probe.agreement(each, footprints=_FINE) for each in (ours, theirs))
+    return one_fine.lead_in_clash(other_fine) < SIGNIFICANT
 
 
 def _doubtful(several: list[Tried]) -> list[Tried]:

@@ -103,6 +103,11 @@ class Agreement:
         theirs = other.scores.sum(axis=2, dtype=np.float64)
         return _in_errors(ours - theirs)
 
+    def lead_in_clash(self, other: Agreement) -> float:
+        """Return the same, counting contradictions alone."""
+        ours, theirs = (np.count_nonzero(each.scores < 0, axis=2) for each in (self, other))
+        return _in_errors((theirs - ours).astype(np.float64))
+
     def lead_over_chance(self) -> float:
         """Return by how many standard errors confirmations outweigh contradictions."""
         return _in_errors(self.scores.sum(axis=2, dtype=np.float64))
