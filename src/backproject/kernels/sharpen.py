@@ -14,7 +14,7 @@ ALIKE = np.float32(0.97)
 """Cosine between the normals of one plane: 14 degrees."""
 COPLANAR = np.float32(0.3)
 """How many voxels a sample may lie off the plane of another."""
-ON = np.float32(0.05)
+ON = np.float32(0.02)
 """How many voxels off a plane a sample still lies on it, whatever its normal: beside an edge the
 slope of depth is that of neither side.
 """
