@@ -6,13 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage, sparse
-from scipy.sparse import csgraph
+from scipy import ndimage
 
 from backproject.fusion.evidence import Evidence
 from backproject.fusion.solid import Solid
 from backproject.kernels import blocks as kernel
-from backproject.kernels import parallel, regions
+from backproject.kernels import cut, parallel, regions
 
 BACK_COST = 0.5
 """What a face of a sheet's back costs, against 1 for a face that nothing supports.
@@ -160,7 +159,9 @@ class _Graph:
             found.shell, found.certain, found.node_of, found.seen_past, found.shown,
             walls, backs, edges, used, threads=threads,
         )  # fmt: skip
-        pairs = [edges[np.arange(PAIRS) < used[:, None]]]
+        of_blocks = np.empty((int(used.sum()), 3), np.int32)
+        cut.gather_pairs(edges, used, of_blocks)
+        pairs = [of_blocks]
         for axis in range(3):
             here = tuple(slice(None, -1) if a == axis else slice(None) for a in range(3))
             there = tuple(slice(1, None) if a == axis else slice(None) for a in range(3))
@@ -175,31 +176,20 @@ class _Graph:
 
 
 def _minimum_cut(found: _Regions, graph: _Graph) -> NDArray[np.bool_]:
-    """Return which nodes fall to the free side."""
-    nodes = len(found.sizes)
+    """Return which nodes fall to the free side: where both sides are equal, the fewest, so that
+    hidden space stays solid.
+    """
     hidden = found.seen_past == 0
     layer = SCENES / (max(found.node_of.shape) * kernel.SIDE)
     solid_cost = graph.walls * np.where(hidden, 1, CAP_COST) + np.where(
         hidden, 0.0, FRONT_COST * graph.backs + layer * found.seen_past * found.sizes
     )
     free_cost = np.where(hidden, BACK_COST * graph.backs, 0.0)
-    # From the free end, because most closed shapes have few walls: little is searched.
-    free_end, solid_end = nodes, nodes + 1
-    numbers = np.arange(nodes, dtype=np.int32)
-    a, b, faces = np.ascontiguousarray(graph.edges.T)
-    faces = faces * np.where(hidden[a] | hidden[b], 1, CAP_COST)
-    rows = np.concatenate([a, b, np.full(nodes, free_end, np.int32), numbers])
-    columns = np.concatenate([b, a, numbers, np.full(nodes, solid_end, np.int32)])
-    values = np.concatenate([faces, faces, solid_cost, free_cost]) * SCALE
-    flows = sparse.csr_matrix((values.astype(np.int32), (rows, columns)), (nodes + 2, nodes + 2))
-    flows.eliminate_zeros()
-    residual = flows - csgraph.maximum_flow(flows, free_end, solid_end, method="dinic").flow
-    # Free is only what can still reach the free end: where both are equal, hidden space stays
-    # solid.
-    reached = csgraph.breadth_first_order(residual, free_end, return_predecessors=False)
-    free = found.certain
-    free[reached[reached < nodes]] = True
-    return free
+    a, b, faces = graph.edges.T
+    face_cost = faces * np.where(hidden[a] | hidden[b], 1, CAP_COST)
+    costs = ((SCALE * cost).astype(np.int64) for cost in (face_cost, solid_cost, free_cost))
+    # From the free end, because most closed shapes have few walls: little flows.
+    return np.asarray(cut.minimum_cut(graph.edges, *costs) | found.certain)
 
 
 def _store_between(solid: Solid) -> None:
