@@ -72,55 +72,53 @@ def file_samples(start, stop, points, normals, weights, view_of, origin, voxel, 
         filed[place, 7] = view_of[p]
 
 
-@njit(cache=True, nogil=True, inline="always")
-def bins_between(low, high, block):
-    """Return the bins of a block along one axis that lie between two places, from the first to
-    before the last.
+@njit(cache=True, nogil=True)
+def bins_of(box, axis, table):
+    """Return the bins along an axis of the grid that a box touches, from the first to before the
+    last. Where pixels are much wider than voxels, it goes beyond the table.
     """
-    begin = block * BINS
-    return max(int(low) // BIN - begin, 0), min(int(high) // BIN + 1 - begin, BINS)
+    first = max(int(np.floor(box[0, axis] / BIN)), 0)
+    return first, min(int(np.floor(box[1, axis] / BIN)) + 1, table.shape[axis] * BINS)
 
 
 @njit(cache=True, nogil=True)
-def collect(box, corner, stride, table, first, filed, pool):
+def collect(box, corner, across, stride, table, first, filed, pool, slabs):
     """Copy every `stride`-th of the samples in a box to `pool` (8, POOL + 1), their places relative
     to `corner`, and return how many there are, also if the pool has no room for them.
+
+    They come bin by bin along axis `across`, 0 or 1: those in bin n begin at slabs[n].
     """
     x0, x1 = np.float32(box[0, 0] - corner[0]), np.float32(box[1, 0] - corner[0])
     y0, y1 = np.float32(box[0, 1] - corner[1]), np.float32(box[1, 1] - corner[1])
     z0, z1 = np.float32(box[0, 2] - corner[2]), np.float32(box[1, 2] - corner[2])
+    u0, u1 = bins_of(box, across, table)
+    v0, v1 = bins_of(box, 1 - across, table)
+    k0, k1 = bins_of(box, 2, table)
     held = 0
-    # Where pixels are much wider than voxels, the box goes beyond the table.
-    for bx in range(
-        max(int(box[0, 0]) // SIDE, 0), min(int(box[1, 0]) // SIDE + 1, table.shape[0])
-    ):
-        i0, i1 = bins_between(box[0, 0], box[1, 0], bx)
-        from_x = np.float32(bx * SIDE - corner[0])
-        for by in range(
-            max(int(box[0, 1]) // SIDE, 0), min(int(box[1, 1]) // SIDE + 1, table.shape[1])
-        ):
-            j0, j1 = bins_between(box[0, 1], box[1, 1], by)
-            from_y = np.float32(by * SIDE - corner[1])
-            for bz in range(
-                max(int(box[0, 2]) // SIDE, 0), min(int(box[1, 2]) // SIDE + 1, table.shape[2])
-            ):
-                if table[bx, by, bz] < 0:
+    for u in range(u0, u1):
+        slabs[u] = held
+        for v in range(v0, v1):
+            i, j = (v, u) if across else (u, v)
+            bx, by = i // BINS, j // BINS
+            from_x, from_y = np.float32(bx * SIDE - corner[0]), np.float32(by * SIDE - corner[1])
+            for bz in range(k0 // BINS, (k1 + BINS - 1) // BINS):
+                block = table[bx, by, bz]
+                if block < 0:
                     continue
-                k0, k1 = bins_between(box[0, 2], box[1, 2], bz)
                 from_z = np.float32(bz * SIDE - corner[2])
-                for n in range((i1 - i0) * (j1 - j0)):
-                    i, j = i0 + n // (j1 - j0), j0 + n % (j1 - j0)
-                    row = ((table[bx, by, bz] * BINS + i) * BINS + j) * BINS
-                    begin = (first[row + k0] + stride - 1) // stride * stride
-                    for s in range(begin, first[row + k1], stride):
-                        x, y, z = filed[s, 0] + from_x, filed[s, 1] + from_y, filed[s, 2] + from_z
-                        # Always written, and kept by counting: faster than a guess gone wrong.
-                        place = min(held, POOL)
-                        pool[0, place], pool[1, place], pool[2, place] = x, y, z
-                        for field in range(3, 8):
-                            pool[field, place] = filed[s, field]
-                        within = (x >= x0) & (x <= x1) & (y >= y0) & (y <= y1)
-                        held += within & (z >= z0) & (z <= z1)
+                row = ((block * BINS + i % BINS) * BINS + j % BINS) * BINS - bz * BINS
+                begin = first[row + max(k0, bz * BINS)]
+                end = first[row + min(k1, (bz + 1) * BINS)]
+                for s in range((begin + stride - 1) // stride * stride, end, stride):
+                    x, y, z = filed[s, 0] + from_x, filed[s, 1] + from_y, filed[s, 2] + from_z
+                    # Always written, and kept by counting: faster than a guess gone wrong.
+                    place = min(held, POOL)
+                    pool[0, place], pool[1, place], pool[2, place] = x, y, z
+                    for field in range(3, 8):
+                        pool[field, place] = filed[s, field]
+                    within = (x >= x0) & (x <= x1) & (y >= y0) & (y <= y1)
+                    held += within & (z >= z0) & (z <= z1)
+    slabs[u1] = held
     for s in range(held, padded(held) if held < POOL else held):
         for field in range(8):
             pool[field, s] = ZERO
@@ -128,16 +126,29 @@ def collect(box, corner, stride, table, first, filed, pool):
     return held
 
 
+@njit(cache=True, nogil=True, inline="always")
+def span(place, reach, held, box, across, table, slabs):
+    """Return where those of the `held` samples of a pool begin and end that may lie within `reach`
+    of a `place` along axis `across`, as `collect` left them; a multiple of `LANES` lie between.
+    """
+    begin, end = bins_of(box, across, table)
+    low = min(max(int((place - reach) / BIN), begin), end)
+    high = min(max(int((place + reach) / BIN) + 1, begin), end)
+    count = padded(slabs[high] - slabs[low])
+    start = min(slabs[low], padded(held) - count)
+    return np.uint64(start), np.uint64(start + count)
+
+
 @njit(cache=True, nogil=True)
-def collect_some(box, corner, table, first, filed, pool):
+def collect_some(box, corner, across, table, first, filed, pool, slabs):
     """Do as `collect` for so many that the pool has room for them, and return how many it holds and
     of how many samples every one is one.
     """
     stride = 1
-    held = collect(box, corner, stride, table, first, filed, pool)
+    held = collect(box, corner, across, stride, table, first, filed, pool, slabs)
     while held > POOL:
         stride *= held // POOL + 1
-        held = collect(box, corner, stride, table, first, filed, pool)
+        held = collect(box, corner, across, stride, table, first, filed, pool, slabs)
     return held, stride
 
 
@@ -164,7 +175,21 @@ def part_of(vertices, v):
 
 
 @njit(cache=True, nogil=True)
-def pool_around(begin, end, net, outward, inset, reach, corner, table, first, filed, pool, box):
+def across_of(begin, end, outward):
+    """Return the axis, 0 or 1, along which the surface of vertices from `begin` to `end` goes on
+    farther.
+    """
+    x = y = 0.0
+    for v in range(begin, end):
+        x += outward[v, 0]
+        y += outward[v, 1]
+    return int(abs(x) > abs(y))
+
+
+@njit(cache=True, nogil=True)
+def pool_around(
+    begin, end, net, outward, inset, reach, corner, across, table, first, filed, pool, box, slabs,
+):  # fmt: skip
     """Fill `pool` with the samples in reach of the vertices from `begin` to `end`, or of so many
     of them that there is room.
 
@@ -178,10 +203,10 @@ def pool_around(begin, end, net, outward, inset, reach, corner, table, first, fi
                 along = net[v, axis] - inset * outward[v, axis]
                 low, high = min(low, along), max(high, along)
             box[0, axis], box[1, axis] = low - reach, high + reach
-        held = collect(box, corner, 1, table, first, filed, pool)
+        held = collect(box, corner, across, 1, table, first, filed, pool, slabs)
         if held <= POOL:
             return held, end, 1
         if end == begin + 1:
-            held, stride = collect_some(box, corner, table, first, filed, pool)
+            held, stride = collect_some(box, corner, across, table, first, filed, pool, slabs)
             return held, end, stride
         end = begin + max(1, (end - begin) * POOL // held)

@@ -20,6 +20,8 @@ slope of depth is that of neither side.
 """
 STRAY = 0.1
 """A crease lies between planes: of the samples around, no larger share may belong to none."""
+MEMBERS = np.float32(3)
+"""Fewer samples are no plane."""
 TRIES = 8
 """How many samples that begin no plane are tried: around a rounded edge all are such."""
 SHARP = 0.34
@@ -27,10 +29,10 @@ SHARP = 0.34
 
 
 @njit(cache=True, nogil=True)
-def bring_together(side, pool, lanes, apart, near):
+def bring_together(side, pool, begin, end, apart, near):
     """Copy the samples that count to `near` (10, POOL + 1), padded by some without weight."""
     held = np.uint64(0)  # indices that cannot be negative need no test
-    for s in range(np.uint64(lanes)):
+    for s in range(begin, end):
         near[9, held] = s  # always written, and kept by counting
         held += np.uint64(apart[s] == ZERO)
     for n in range(held):
@@ -49,9 +51,9 @@ def bring_together(side, pool, lanes, apart, near):
 def spread_out(x, y, z, near, lanes):
     """Fill `near[7]` with the weights of samples around a point, `near[8]` with their squared
     distances and `near[9]` with `LEFT`, or `PASSED` for those that do not tell a plane; return the
-    sum of weights.
+    sum of weights, and the number, of those that do.
     """
-    everything = ZERO
+    everything = number = ZERO
     for s in range(lanes):
         dx, dy, dz = near[0, s] - x, near[1, s] - y, near[2, s] - z
         square = dx * dx + dy * dy + dz * dz
@@ -60,12 +62,13 @@ def spread_out(x, y, z, near, lanes):
         near[7, s], near[8, s] = weight, square
         near[9, s] = LEFT if sure else PASSED
         everything += weight if sure else ZERO
-    return everything
+        number += ONE if sure else ZERO
+    return everything, number
 
 
 @njit(cache=True, nogil=True)
 def nearest_left(near, lanes, squares, bits):
-    """Return the nearest of the samples that are left, -1 if none is; see `measure`."""
+    """Return the nearest of the samples that are left; see `snap.measure`."""
     for s in range(lanes):
         square = near[8, s]  # loaded at any rate: SIMD wants no load that depends on a test
         squares[s] = square if near[9, s] == LEFT else AWAY
@@ -73,8 +76,6 @@ def nearest_left(near, lanes, squares, bits):
     for s in range(lanes):
         least = min(least, bits[s])
     bits[POOL] = least
-    if squares[POOL] == AWAY:
-        return -1
     nearest = 0
     while bits[nearest] != least:
         nearest += 1
@@ -135,14 +136,13 @@ def group_into_planes(x, y, z, near, count, squares, bits, sums, planes):
     meet: a rounded edge is no crease.
     """
     lanes = padded(count)
-    everything = spread_out(np.float32(x), np.float32(y), np.float32(z), near, lanes)
+    everything, left = spread_out(np.float32(x), np.float32(y), np.float32(z), near, lanes)
     found, failed = 0, 0
-    while failed < TRIES:
+    while found < 3 and failed < TRIES and left >= MEMBERS:
         seed = nearest_left(near, lanes, squares, bits)
-        if seed < 0:
-            break
         add_up_plane(seed, near, lanes, np.float32(found), sums)
-        if sums[5] < 3 or found == 3:
+        left -= sums[5]
+        if sums[5] < MEMBERS:
             failed += 1
             for s in range(lanes):
                 before = near[9, s]

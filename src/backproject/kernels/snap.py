@@ -5,14 +5,17 @@ from numba import njit
 
 from backproject.kernels.bins import (
     AWAY,
+    BINS,
     ONE,
     PART,
     POOL,
     ZERO,
+    across_of,
     collect_some,
     padded,
     part_end,
     pool_around,
+    span,
 )
 from backproject.kernels.carving import is_free
 from backproject.kernels.sharpen import bring_together, sharpen
@@ -30,14 +33,14 @@ SMOOTH = 0.99
 
 
 @njit(cache=True, nogil=True, fastmath={"reassoc", "contract", "nsz"})
-def choose(x, y, z, ox, oy, oz, facing, reach, pool, lanes, apart):
+def choose(x, y, z, ox, oy, oz, facing, reach, pool, begin, end, apart):
     """Let those samples count that lie within `reach` of a point and whose normals have a cosine of
     at least `facing` to (ox, oy, oz): 0 in `apart`, else `AWAY`. Returns how many they are. All
     numbers are float32.
     """
     limit = reach * reach
     count = ZERO
-    for s in range(lanes):
+    for s in range(begin, end):
         dx, dy, dz = pool[0, s] - x, pool[1, s] - y, pool[2, s] - z
         cosine = pool[3, s] * ox + pool[4, s] * oy + pool[5, s] * oz
         counts = (dx * dx + dy * dy + dz * dz <= limit) & (cosine >= facing)
@@ -47,40 +50,72 @@ def choose(x, y, z, ox, oy, oz, facing, reach, pool, lanes, apart):
 
 
 @njit(cache=True, nogil=True, fastmath={"reassoc", "contract", "nsz"})
-def measure(x, y, z, pool, lanes, apart, squares, bits):
+def measure(x, y, z, pool, begin, end, apart, squares, bits):
     """Fill `squares` with the squared distances of the samples that count, more than `AWAY` for the
     others, and return the least.
 
     `bits` are the same numbers as integers, which order alike if none is negative: SIMD finds the
     least of integers, but not of floats, because of nan.
     """
-    for s in range(lanes):
+    for s in range(begin, end):
         dx, dy, dz = pool[0, s] - x, pool[1, s] - y, pool[2, s] - z
         squares[s] = dx * dx + dy * dy + dz * dz + apart[s]
-    least = bits[0]
-    for s in range(lanes):
+    least = bits[begin]
+    for s in range(begin, end):
         least = min(least, bits[s])
     bits[POOL] = least
     return squares[POOL]
 
 
 @njit(cache=True, nogil=True, fastmath={"reassoc", "contract", "nsz"})
-def leave_far(limit, lanes, squares, apart):
-    """Let samples count no longer whose squared distance is not under `limit`; if but few would
-    stay, all do. Returns how many stay, 0 for all.
+def leave_far(limit, begin, end, squares, apart):
+    """Let samples count no longer whose squared distance, as `measure` filled it, is not under
+    `limit`; if but few would stay, all do. Returns how many count.
     """
-    count = ZERO
-    for s in range(lanes):
+    before = count = ZERO
+    for s in range(begin, end):
+        before += ONE if squares[s] < AWAY else ZERO
         count += ONE if squares[s] < limit else ZERO
     if count <= 3:
-        return 0
-    for s in range(lanes):
+        return int(before)
+    for s in range(begin, end):
         apart[s] = ZERO if squares[s] < limit else AWAY
     return int(count)
 
 
 @njit(cache=True, nogil=True, fastmath={"reassoc", "contract", "nsz"})
-def step_to_surface(x, y, z, inverse, side, trust, rest, pool, lanes, apart):
+def first_step(
+    x, y, z, ox, oy, oz, inset, reach, inverse, side, trust, rest, pool, begin, end, apart
+):
+    """Choose the samples that count for a vertex at (x, y, z) on the net, which lies about `inset`
+    outside the surface in the direction (ox, oy, oz), as `choose` does around where the surface may
+    be; return what `step_to_surface` does, and how many they are.
+    """
+    limit, inset = reach * reach, side * inset
+    count = weight = nx = ny = nz = cx = cy = cz = lift = ZERO
+    for s in range(begin, end):
+        dx, dy, dz = pool[0, s] - x, pool[1, s] - y, pool[2, s] - z
+        px, py, pz = dx + inset * ox, dy + inset * oy, dz + inset * oz
+        cosine = pool[3, s] * ox + pool[4, s] * oy + pool[5, s] * oz
+        counts = (px * px + py * py + pz * pz <= limit) & (cosine >= FACING)
+        one = ONE if counts else ZERO
+        apart[s] = ZERO if counts else AWAY
+        count += one
+        bump = max(ZERO, ONE - (dx * dx + dy * dy + dz * dz) * inverse)
+        bump = bump * bump * pool[6, s] * one
+        weight += bump
+        nx += bump * pool[3, s]
+        ny += bump * pool[4, s]
+        nz += bump * pool[5, s]
+        cx += bump * dx
+        cy += bump * dy
+        cz += bump * dz
+        lift += bump * (dx * pool[3, s] + dy * pool[4, s] + dz * pool[5, s])
+    return int(count), solve(weight, nx, ny, nz, cx, cy, cz, lift, side, trust, rest)
+
+
+@njit(cache=True, nogil=True, fastmath={"reassoc", "contract", "nsz"})
+def step_to_surface(x, y, z, inverse, side, trust, rest, pool, begin, end, apart):
     """Return the normal and the shift along it that bring (x, y, z) onto the samples, and the
     length of the mean normal: 0 if none counted.
 
@@ -92,7 +127,7 @@ def step_to_surface(x, y, z, inverse, side, trust, rest, pool, lanes, apart):
     `trust`.
     """
     weight = nx = ny = nz = cx = cy = cz = lift = ZERO
-    for s in range(lanes):
+    for s in range(begin, end):
         dx, dy, dz = pool[0, s] - x, pool[1, s] - y, pool[2, s] - z
         square = dx * dx + dy * dy + dz * dz + apart[s]
         bump = max(ZERO, ONE - square * inverse)
@@ -105,6 +140,12 @@ def step_to_surface(x, y, z, inverse, side, trust, rest, pool, lanes, apart):
         cy += bump * dy
         cz += bump * dz
         lift += bump * (dx * pool[3, s] + dy * pool[4, s] + dz * pool[5, s])
+    return solve(weight, nx, ny, nz, cx, cy, cz, lift, side, trust, rest)
+
+
+@njit(cache=True, nogil=True, inline="always")
+def solve(weight, nx, ny, nz, cx, cy, cz, lift, side, trust, rest):
+    """Return what `step_to_surface` does, from the weighted sums over samples."""
     length = np.sqrt(nx * nx + ny * ny + nz * nz)
     if length == ZERO:
         return ZERO, ZERO, ZERO, ZERO, ZERO
@@ -118,14 +159,14 @@ def step_to_surface(x, y, z, inverse, side, trust, rest, pool, lanes, apart):
 
 
 @njit(cache=True, nogil=True)
-def views_within(x, y, z, reach, pool, lanes, apart, views):
+def views_within(x, y, z, reach, pool, begin, end, apart, views):
     """Return how many of the `views` have a sample that counts within `reach` of a point."""
     total, limit = 0, reach * reach
-    for begin in range(0, views, 32):
-        seen, first = np.int32(0), np.int32(begin)
-        for s in range(lanes):
+    for first in range(0, views, 32):
+        seen = np.int32(0)
+        for s in range(begin, end):
             dx, dy, dz = pool[0, s] - x, pool[1, s] - y, pool[2, s] - z
-            view = np.int32(np.int32(pool[7, s]) - first)
+            view = np.int32(np.int32(pool[7, s]) - np.int32(first))
             counts = dx * dx + dy * dy + dz * dz + apart[s] <= limit
             counts &= (view >= 0) & (view < 32)
             seen = np.int32(seen | np.int32(np.int32(counts) << (view & np.int32(31))))
@@ -152,6 +193,7 @@ def snap(
     pool, near = np.empty((8, POOL + 1), np.float32), np.empty((10, POOL + 1), np.float32)
     apart, squares = np.empty(POOL, np.float32), np.empty(POOL + 1, np.float32)
     bits = squares.view(np.int32)
+    slabs = np.empty(BINS * max(table.shape[0], table.shape[1]) + 1, np.int64)
     planes, box = np.empty((3, 7)), np.empty((2, 3))
     sums = np.empty(6, np.float32)
     corner, from_net, place = np.empty(3), np.empty(3), np.empty(3)
@@ -159,6 +201,7 @@ def snap(
     settled, inverse = np.float32(1e-4 * width), ONE
     alone = np.float32((ALONE * width) ** 2)
     widest = np.float32((FIRST * (reach + inset)) ** -2.0)  # all that count have weight
+    away, ball, far = np.float32(inset), np.float32(reach), np.float32(kept * kept)
     begin = start if start == 0 else part_end(start - 1, net)
     end = begin
     while begin < stop or begin < end:
@@ -166,10 +209,11 @@ def snap(
             end = part_end(begin, net)
             for axis in range(3):
                 corner[axis] = int(net[begin, axis]) // PART * PART + 0.5 * PART
+            across = across_of(begin, end, outward)
         held, pooled, stride = pool_around(
-            begin, end, net, outward, inset, reach, corner, table, first, filed, pool, box
-        )
-        lanes = padded(held)
+            begin, end, net, outward, inset, reach, corner, across, table, first, filed, pool, box,
+            slabs,
+        )  # fmt: skip
         for v in range(begin, pooled):
             for axis in range(3):
                 from_net[axis] = net[v, axis] - corner[axis]
@@ -177,73 +221,82 @@ def snap(
             ox = np.float32(outward[v, 0])
             oy = np.float32(outward[v, 1])
             oz = np.float32(outward[v, 2])
-            # The net lies about `inset` outside of the surface.
-            away = np.float32(inset)
-            inner = x - away * ox, y - away * oy, z - away * oz
-            ball = np.float32(reach)
+            middle = from_net[across] + corner[across] - inset * outward[v, across]
+            low, high = span(middle, reach, held, box, across, table, slabs)
             side = ONE
-            count = choose(*inner, ox, oy, oz, FACING, ball, pool, lanes, apart)
+            count, found = first_step(
+                x, y, z, ox, oy, oz, away, ball, widest, side, trust, rest, pool, low, high, apart
+            )
             if count == 0:
-                count = choose(*inner, -ox, -oy, -oz, FACING, ball, pool, lanes, apart)
                 side = -ONE
-            nx, ny, nz, straight, length, fitted = ox, oy, oz, ONE, ZERO, False
-            least = ZERO
-            for step in range(rounds if count else 0):
-                if step == 1:
-                    # as far as `width`, and farther where samples are sparse
-                    least = measure(x, y, z, pool, lanes, apart, squares, bits)
-                    inverse = ONE / (np.float32(width * width) + least)
-                    if stride == 1:
-                        stay = leave_far(np.float32(kept * kept), lanes, squares, apart)
-                        count = stay if stay else count
-                found = step_to_surface(
-                    x, y, z, inverse if step else widest, side, trust, rest, pool, lanes, apart
-                )
-                if found[4] == ZERO:
-                    break
-                nx, ny, nz, shift, straight = found
-                x += shift * nx
-                y += shift * ny
-                z += shift * nz
-                length, before, fitted = abs(shift), length, True
-                if step > 0 and length * length < before * settled:
-                    break  # as much shorter again, the next step would be nothing
-                if step == 0 and stride > 1:
+                count, found = first_step(
+                    x, y, z, -ox, -oy, -oz, away, ball, widest, side, trust, rest, pool, low, high,
+                    apart,
+                )  # fmt: skip
+            nx, ny, nz, shift, straight = found
+            least, steps = ZERO, 0
+            if straight == ZERO:
+                nx, ny, nz, straight = ox, oy, oz, ONE
+            else:
+                x, y, z = x + shift * nx, y + shift * ny, z + shift * nz
+                steps = rounds - 1
+                if stride > 1:
                     # Many samples were passed over: take all of those that matter.
                     for axis, along in enumerate((x, y, z)):
                         middle = corner[axis] + along
                         box[0, axis], box[1, axis] = middle - kept, middle + kept
-                    held, _ = collect_some(box, corner, table, first, filed, pool)
-                    lanes = padded(held)
+                    held, _ = collect_some(box, corner, across, table, first, filed, pool, slabs)
+                    low, high = np.uint64(0), np.uint64(padded(held))
                     count = choose(
                         x, y, z, side * nx, side * ny, side * nz, FACING, np.float32(kept), pool,
-                        lanes, apart,
+                        low, high, apart,
                     )  # fmt: skip
                     if count == 0:
                         held = pool_around(
-                            v, v + 1, net, outward, inset, reach, corner, table, first, filed,
-                            pool, box,
+                            v, v + 1, net, outward, inset, reach, corner, across, table, first,
+                            filed, pool, box, slabs,
                         )[0]  # fmt: skip
-                        lanes = padded(held)
-                        count = choose(
-                            *inner, side * ox, side * oy, side * oz, FACING, ball, pool, lanes,
-                            apart,
+                        high = np.uint64(padded(held))
+                        count, _ = first_step(
+                            np.float32(from_net[0]), np.float32(from_net[1]),
+                            np.float32(from_net[2]), side * ox, side * oy, side * oz, away, ball,
+                            widest, side, trust, rest, pool, low, high, apart,
                         )  # fmt: skip
-            if fitted:
-                outward[v, 0], outward[v, 1], outward[v, 2] = nx, ny, nz
+                # as far as `width`, and farther where samples are sparse
+                least = measure(x, y, z, pool, low, high, apart, squares, bits)
+                inverse = ONE / (np.float32(width * width) + least)
+                if inverse * far < ONE and stride == 1:
+                    count = leave_far(far, low, high, squares, apart)
+            length = abs(shift)
+            for _ in range(steps):
+                found = step_to_surface(x, y, z, inverse, side, trust, rest, pool, low, high, apart)
+                if found[4] == ZERO:
+                    break
+                nx, ny, nz, shift, straight = found
+                x, y, z = x + shift * nx, y + shift * ny, z + shift * nz
+                length, before = abs(shift), length
+                if length * length < before * settled:
+                    break  # as much shorter again, the next step would be nothing
+            outward[v, 0], outward[v, 1], outward[v, 2] = nx, ny, nz
             place[0], place[1], place[2] = x, y, z
-            creased = count if straight < SMOOTH else 0
+            creased = 0
             if least > alone and side == ONE and stride == 1:
-                creased = choose(x, y, z, nx, ny, nz, BEYOND, ball, pool, lanes, apart)
+                middle = corner[across] + place[across]
+                low, high = span(middle, reach, held, box, across, table, slabs)
+                creased = choose(x, y, z, nx, ny, nz, BEYOND, ball, pool, low, high, apart)
+            elif straight < SMOOTH:
+                creased = leave_far(far, low, high, squares, apart)
             if creased > 3:
-                bring_together(side, pool, lanes, apart, near)
+                bring_together(side, pool, low, high, apart, near)
                 sharpen(from_net, near, creased, inset, squares, bits, sums, planes, place)
             for axis in range(3):
                 vertices[v, axis] = origin[axis] + voxel * (corner[axis] + place[axis])
             support[v] = 0 if count else -1
             if count and side == ONE:
                 x, y, z = np.float32(place[0]), np.float32(place[1]), np.float32(place[2])
-                support[v] = views_within(x, y, z, np.float32(beside), pool, lanes, apart, views)
+                support[v] = views_within(
+                    x, y, z, np.float32(beside), pool, low, high, apart, views
+                )
         begin = pooled
 
 
