@@ -79,11 +79,9 @@ def seen_part(mesh: Mesh) -> Mesh:
     """
     assert mesh.support is not None
     faces = mesh.faces[mesh.seen_faces]
-    piece = np.empty(len(mesh.vertices), np.int32)
-    nets.find_pieces(faces, piece)
-    faces = faces[
-        np.bincount(piece[faces[:, 0]], minlength=len(piece))[piece[faces[:, 0]]] >= CRUMB
-    ]
+    large = np.empty(len(mesh.vertices), np.bool_)
+    nets.find_large(faces, CRUMB, large)
+    faces = faces[large[faces[:, 0]]]
     if len(faces) == 0:
         raise ReconstructionError("surface: no view saw enough of any; try surface='solid'")
     used = np.zeros(len(mesh.vertices), bool)
@@ -136,11 +134,9 @@ def _without_crumbs(
     vertices: NDArray[np.float64], outward: NDArray[np.float64], quads: NDArray[np.int32]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int32]]:
     """Return the net without its smallest closed pieces, specks and bubbles, if others are left."""
-    piece = np.empty(len(vertices), np.int32)
-    nets.find_pieces(quads, piece)
-    triangles = 2 * np.bincount(piece[quads[:, 0]], minlength=len(vertices))
-    kept = triangles[piece] >= CRUMB
-    if kept.all() or not kept.any():
+    kept = np.empty(len(vertices), np.bool_)
+    large = nets.find_large(quads, CRUMB // 2, kept)
+    if large in (0, len(vertices)):
         return vertices, outward, quads
     count, polygons = nets.drop_pieces(kept, vertices, outward, quads)
     return vertices[:count], outward[:count], quads[:polygons]

@@ -43,8 +43,10 @@ class Mesh:
                 f"mesh faces: got indices from {faces.min()} to {faces.max()},"
                 f" expected 0 to {len(vertices) - 1}"
             )
-        bad = int((~np.isfinite(vertices).all(axis=1)).sum())
-        if bad:
+        if not np.isfinite(
+            vertices
+        ).all():  # what is nearly never so is looked at more closely then
+            bad = int((~np.isfinite(vertices).all(axis=1)).sum())
             raise InputError(
                 f"mesh vertices: {bad} of {len(vertices)} hold nan or infinite numbers"
             )

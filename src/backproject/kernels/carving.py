@@ -19,7 +19,7 @@ from backproject.kernels.blocks import (
     part_bits,
     set_corners,
 )
-from backproject.kernels.field import ON_FAR, height_over, height_over_patch
+from backproject.kernels.field import ON_FAR, UNMEASURED, height_over, height_over_patch
 
 TILE = 4
 """Pixels along the edge of a tile, for which the range of inverse depth is known beforehand."""
@@ -39,16 +39,32 @@ OUTERMOST = np.argsort(
 """The corners of a part in the eight directions' order, the outermost first."""
 
 
+@njit(cache=True, nogil=True, error_model="numpy")
+def invert(depth, far, scale, w):
+    """Fill `w` (H, W) with the inverse of a view's `depth`: 0 where a ray hits nothing,
+    `UNMEASURED` where it is nan; what lies before the plane `far`, times `scale`, if that is not
+    nan.
+    """
+    for row in range(depth.shape[0]):
+        for c in range(depth.shape[1]):
+            z = depth[row, c]
+            inverse = np.float32(1) / z
+            if far == far:  # what is farther, and what is nowhere, is free all along
+                inverse = np.float32(max(scale * (far - z), 0.0))
+            w[row, c] = inverse if z == z else UNMEASURED
+
+
 @njit(cache=True, nogil=True)
-def summarise(start, stop, w, tiles):
-    """Fill `tiles` (2, LEVELS, views, rows, columns) of views [start, stop): the least and greatest
-    inverse depth that a look-up can meet in the square of 2^level x 2^level tiles that begins at
-    one, each of `TILE` x `TILE` pixel cells.
+def summarise(start, stop, depth, fars, scales, w, tiles):
+    """Fill the inverse depth `w` of views [start, stop), see `invert`, and its `tiles` (2, LEVELS,
+    views, rows, columns): the least and greatest that a look-up can meet in the square of
+    2^level x 2^level tiles that begins at one, each of `TILE` x `TILE` pixel cells.
     """
     height, width = w.shape[1], w.shape[2]
     rows, columns = tiles.shape[3], tiles.shape[4]
     low, high = np.empty(width, np.float32), np.empty(width, np.float32)
     for view in range(start, stop):
+        invert(depth[view], fars[view], scales[view], w[view])
         for row in range(rows):
             low[:] = w[view, row * TILE]
             high[:] = w[view, row * TILE]

@@ -309,6 +309,22 @@ def find_pieces(polygons, piece):
 
 
 @njit(cache=True, nogil=True)
+def find_large(polygons, least, large):
+    """Fill `large` (V,) with the vertices of connected pieces of at least so many polygons, and
+    return how many there are.
+    """
+    piece, sizes = np.empty(large.shape[0], np.int32), np.zeros(large.shape[0], np.int32)
+    find_pieces(polygons, piece)
+    for q in range(polygons.shape[0]):
+        sizes[piece[polygons[q, 0]]] += 1
+    count = 0
+    for v in range(large.shape[0]):
+        large[v] = sizes[piece[v]] >= least
+        count += large[v]
+    return count
+
+
+@njit(cache=True, nogil=True)
 def drop_pieces(kept, vertices, outward, quads):
     """Move the vertices that are `kept` (V,) to the front of their arrays, and the quadrilaterals
     between them; return how many of each there are. In place, as `kernels.samples.close_ranks`.

@@ -18,9 +18,9 @@ a guess.
 
 
 @njit(cache=True, nogil=True)
-def weigh_samples(start, stop, points, normals, view_of, eyes, weights):
+def weigh_samples(start, stop, points, normals, view_of, eyes, weights, continued):
     """Fill the weights of samples [start, stop): the cosine between normal and line of sight,
-    `UNSURE` without a normal.
+    `UNSURE` without a normal; and `continued` with whether they have one.
 
     `eyes` (N, 4) are where the cameras stand, (x, y, z, 1), or for orthographic ones the direction
     to where they do, (x, y, z, 0).
@@ -35,6 +35,7 @@ def weigh_samples(start, stop, points, normals, view_of, eyes, weights):
         dz = eye[2] - eye[3] * points[k, 2]
         away = np.sqrt(dx * dx + dy * dy + dz * dz)
         facing = (normals[k, 0] * dx + normals[k, 1] * dy + normals[k, 2] * dz) / away
+        continued[k] = facing == facing
         if facing > 0.0:
             weights[k] = facing
         else:
@@ -175,14 +176,17 @@ def find_pixels(batch, view, camera, w, pixels, spreads, nears):
 
 
 @njit(cache=True, nogil=True)
-def drop_strays(points, confirmed, kept):
-    """Keep only points in the box of those kept and confirmed, widened by half its diagonal.
+def keep_samples(points, continued, votes, confirmed, least, kept):
+    """Fill `kept` (S,) with the samples that count: those that continue into a neighbour and have
+    `least` votes, and the others that are confirmed and not outvoted.
 
-    If most are not confirmed, views do not overlap and all stay.
+    Of these, only points in the box of the confirmed are kept, widened by half its diagonal. If
+    most are not confirmed, views do not overlap and all stay. Returns how many are kept.
     """
     low, high = np.full(3, np.inf), np.full(3, -np.inf)
     sure, all_kept = 0, 0
     for k in range(points.shape[0]):
+        kept[k] = votes[k] >= least if continued[k] else confirmed[k] & (votes[k] >= 0)
         all_kept += kept[k]
         if kept[k] and confirmed[k]:
             sure += 1
@@ -190,25 +194,31 @@ def drop_strays(points, confirmed, kept):
                 low[axis] = min(low[axis], points[k, axis])
                 high[axis] = max(high[axis], points[k, axis])
     if 2 * sure <= all_kept:
-        return
+        return all_kept
     square = 0.0
     for axis in range(3):
         square += (high[axis] - low[axis]) ** 2
     margin = 0.5 * np.sqrt(square)
+    all_kept = 0
     for k in range(points.shape[0]):
         for axis in range(3):
             place = points[k, axis]
             kept[k] &= (place >= low[axis] - margin) & (place <= high[axis] + margin)
+        all_kept += kept[k]
+    return all_kept
 
 
 @njit(cache=True, nogil=True)
-def close_ranks(kept, points, normals, weights, view_of):
-    """Move the kept samples to the front of their arrays and return how many there are.
+def close_ranks(kept, continued, points, normals, weights, view_of, tally):
+    """Move the kept samples to the front of their arrays and return how many there are; `tally`
+    (N, 2, 2) how many of each view are not continued and are, not kept and kept.
 
     In place, because the system takes longer to hand out fresh memory than this to move.
     """
     count = 0
+    tally[:] = 0
     for k in range(kept.shape[0]):
+        tally[view_of[k], int(continued[k]), int(kept[k])] += 1
         if kept[k]:
             if count < k:
                 for axis in range(3):
