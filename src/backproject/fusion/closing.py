@@ -154,9 +154,20 @@ class _Graph:
         count, nodes = len(solid.blocks), len(found.sizes)
         walls, backs = np.zeros(nodes, np.int64), np.zeros(nodes, np.int64)
         edges, used = np.empty((count, PAIRS, 3), np.int32), np.empty(count, np.int64)
+        shown = np.empty(8 * count if found.most else 0, np.uint64)
+        if found.most:
+            open_at = np.empty_like(shown)
+            parallel.run(
+                regions.find_open, count, found.first, found.regions, found.shell, found.certain,
+                found.seen_past, found.shown, open_at, threads=threads,
+            )  # fmt: skip
+            parallel.run(
+                regions.find_shown, count, solid.blocks, solid.table, found.node_of,
+                found.seen_past, found.shown, found.shell, open_at, shown, threads=threads,
+            )  # fmt: skip
         parallel.run(
             regions.connect, count, solid.blocks, solid.table, found.first, found.regions,
-            found.shell, found.certain, found.node_of, found.seen_past, found.shown,
+            found.shell, shown, found.certain, found.node_of, found.seen_past, found.shown,
             walls, backs, edges, used, threads=threads,
         )  # fmt: skip
         of_blocks = np.empty((int(used.sum()), 3), np.int32)

@@ -31,8 +31,6 @@ from backproject.kernels.field import height_over
 
 THROUGH = 4
 """Corners across the shell around a sheet without thickness, at most."""
-WALL, BACK = -1, -2
-"""What stands for a neighbour that is no node: free for certain, or next to a sample."""
 STEP = np.array([16, 4, 1], np.uint64)
 """By how many bits the next corner of a part lies apart, for each axis."""
 STAYS = np.array(
@@ -122,66 +120,82 @@ def describe_blocks(start, stop, blocks, w, cameras, steepest, origin, voxel, mo
 
 
 @njit(cache=True, nogil=True)
-def node_at(i, j, k, table, first, regions, shell, certain, node_of):
-    """Return the node of a corner, or `WALL` where it is free for certain, or `BACK` in the
-    shell.
+def find_open(start, stop, first, regions, shell, certain, seen_past, enough, open_at):
+    """Fill `open_at` (8 B,) with the corners of each part of blocks [start, stop) that more than
+    `enough` views see past.
     """
-    home = table[i // SIDE, j // SIDE, k // SIDE]
-    if home < 0:
-        return node_of[i // SIDE, j // SIDE, k // SIDE]
-    part = 8 * home + (4 * (i >> 2 & 1) + 2 * (j >> 2 & 1) + (k >> 2 & 1))
-    corner = np.uint64(16 * (i & 3) + 4 * (j & 3) + (k & 3))
-    if shell[part] >> corner & ONE:
-        return BACK
-    for node in range(first[part], first[part + 1]):
-        if regions[node] >> corner & ONE:
-            return WALL if certain[node] else node
-    return WALL
+    for part in range(8 * start, 8 * stop):
+        closed = shell[part]
+        for node in range(first[part], first[part + 1]):
+            if not certain[node] and seen_past[node] <= enough:
+                closed |= regions[node]
+        open_at[part] = ~closed
 
 
 @njit(cache=True, nogil=True)
-def shows_elsewhere(i, j, k, seen_past, enough, table, first, regions, shell, certain, node_of):
-    """Return whether space that more than `enough` views see past lies behind the shell at a
-    corner, in any direction.
+def find_shown(start, stop, blocks, table, node_of, seen_past, enough, shell, open_at, shown):
+    """Fill `shown` (8 B,) with the corners of the `shell` of each part of blocks [start, stop) that
+    show: along an axis, at most `THROUGH` corners on and with none but shell between, lies one that
+    more than `enough` views see past.
     """
-    for side in range(6):
-        axis, step = side // 2, 2 * (side % 2) - 1
-        dx = step if axis == 0 else 0
-        dy = step if axis == 1 else 0
-        dz = step if axis == 2 else 0
-        for far in range(1, THROUGH + 1):
-            what = node_at(
-                i + far * dx, j + far * dy, k + far * dz,
-                table, first, regions, shell, certain, node_of,
-            )  # fmt: skip
-            if what == WALL or (what >= 0 and seen_past[what] > enough):
-                return True
-            if what != BACK:
-                break
-    return False
+    for part in range(8 * start, 8 * stop):
+        here = shell[part]
+        shown[part] = NOTHING
+        for direction in range(6 if here != NOTHING else 0):
+            axis, ahead = direction >> 1, direction & 1
+            beyond, x, y, z = part_beside(part, axis, ahead, blocks, table)
+            there, far = NOTHING, NOTHING
+            if beyond >= 0:
+                there, far = shell[beyond], open_at[beyond]
+            elif node_of[x, y, z] < 0 or seen_past[node_of[x, y, z]] > enough:
+                far = ~NOTHING
+            near = open_at[part]
+            for _ in range(THROUGH):
+                near = here & (
+                    moved(near, axis, 1 - ahead, False) | moved(far, axis, 1 - ahead, True)
+                )
+                far = there & moved(far, axis, 1 - ahead, False)
+                shown[part] |= near
+
+
+@njit(cache=True, nogil=True, inline="always")
+def part_beside(part, axis, ahead, blocks, table):
+    """Return the number of the next part in one direction, -1 if its block is not stored, and where
+    in `table` that is.
+    """
+    block, bit = part >> 3, 4 >> axis
+    x, y, z = blocks[block, 0], blocks[block, 1], blocks[block, 2]
+    home = block
+    if (part & bit != 0) == ahead:
+        step = 2 * ahead - 1
+        x += step if axis == 0 else 0
+        y += step if axis == 1 else 0
+        z += step if axis == 2 else 0
+        home = np.int64(table[x, y, z])
+    return 8 * home + (part & 7 ^ bit) if home >= 0 else -1, x, y, z
 
 
 @njit(cache=True, nogil=True)
-def beside(region, axis, ahead, leaving):
-    """Return the corners next to a region's in one direction: those of its part, or those of the
-    next part if `leaving`.
+def moved(region, axis, ahead, leaving):
+    """Return the corners of a region one step on in one direction: those in its part, or those in
+    the next part if `leaving`.
     """
     step = STEP[axis]
     if leaving:
         across = step * np.uint64(PART - 1)
         return (region >> across if ahead else region << across) & ~STAYS[axis, ahead]
-    return (region << step if ahead else region >> step) & STAYS[axis, ahead] & ~region
+    return (region << step if ahead else region >> step) & STAYS[axis, ahead]
 
 
 @njit(cache=True, nogil=True)
 def connect(
-    start, stop, blocks, table, first, regions, shell, certain, node_of, seen_past, enough,
+    start, stop, blocks, table, first, regions, shell, shown, certain, node_of, seen_past, enough,
     walls, backs, edges, used,
 ):  # fmt: skip
     """Count the faces between corners, for the nodes of blocks [start, stop).
 
     `walls` of a node are its faces to corners that are free for certain; `backs` those to the
-    shell, but not those that a node of free corners has to a sheet which shows on its other side.
+    shell, but not those that a node of free corners has to what is `shown` of it, see `find_shown`.
     Pairs of nodes go to `edges` (blocks, E, 3) with the number of faces they share; `used`
     (blocks,) of them are filled. A block of more than E pairs forgets the rest. The first nodes are
     the `regions`, the others those in `node_of`, of blocks that are not stored.
@@ -195,43 +209,29 @@ def connect(
                 own = count  # where this node's pairs begin
                 for direction in range(12):
                     axis, ahead, leaving = direction >> 2, direction >> 1 & 1, direction & 1
-                    faces = beside(regions[node], axis, ahead, leaving)
+                    faces = moved(regions[node], axis, ahead, leaving)
+                    if not leaving:
+                        faces &= ~regions[node]
                     if faces == NOTHING:
                         continue
-                    next_part, bit = part, 4 >> axis
+                    next_part = part
                     if leaving:
-                        next_part = part ^ bit
-                    if leaving and (part & bit != 0) == ahead:
-                        step = 2 * ahead - 1
-                        x = blocks[block, 0] + (step if axis == 0 else 0)
-                        y = blocks[block, 1] + (step if axis == 1 else 0)
-                        z = blocks[block, 2] + (step if axis == 2 else 0)
-                        home = table[x, y, z]
-                        if home < 0:
-                            if node_of[x, y, z] < 0:
-                                walls[node] += size_of(faces)
-                            else:
-                                count = note_pair(
-                                    node, node_of[x, y, z], size_of(faces), edges[block], own, count
-                                )
-                            continue
-                        next_part = 8 * home + (next_part & 7)
+                        next_part, x, y, z = part_beside(part, axis, ahead, blocks, table)
+                    if next_part < 0:
+                        if node_of[x, y, z] < 0:
+                            walls[node] += size_of(faces)
+                        else:
+                            count = note_pair(
+                                node, node_of[x, y, z], size_of(faces), edges[block], own, count
+                            )
+                        continue
                     touched = faces & shell[next_part]
                     faces &= ~touched
                     if seen_past[node] == 0:
                         backs[node] += size_of(touched)
                     # One that more views see past is itself where the shell shows.
                     elif seen_past[node] <= enough:
-                        while touched != NOTHING:
-                            c = lowest_of(touched)
-                            touched &= touched - ONE
-                            home = next_part >> 3
-                            backs[node] += not shows_elsewhere(
-                                blocks[home, 0] * SIDE + PART * (next_part >> 2 & 1) + (c >> 4),
-                                blocks[home, 1] * SIDE + PART * (next_part >> 1 & 1) + (c >> 2 & 3),
-                                blocks[home, 2] * SIDE + PART * (next_part & 1) + (c & 3),
-                                seen_past, enough, table, first, regions, shell, certain, node_of,
-                            )  # fmt: skip
+                        backs[node] += size_of(touched & ~shown[next_part])
                     for other in range(first[next_part], first[next_part + 1]):
                         common = faces & regions[other]
                         if common == NOTHING or certain[other]:
