@@ -29,14 +29,16 @@ SHARP = 0.34
 
 
 @njit(cache=True, nogil=True)
-def bring_together(side, pool, begin, end, apart, near):
-    """Copy the samples that count to `near` (10, POOL + 1), padded by some without weight."""
+def bring_together(side, pool, begin, end, apart, near, places):
+    """Copy the samples that count to `near` (10, POOL + 1), padded by some without weight; `places`
+    (POOL + 1,), whole numbers, is for its own use.
+    """
     held = np.uint64(0)  # indices that cannot be negative need no test
     for s in range(begin, end):
-        near[9, held] = s  # always written, and kept by counting
+        places[held] = np.int32(s)  # always written, and kept by counting
         held += np.uint64(apart[s] == ZERO)
     for n in range(held):
-        place = np.uint64(near[9, n])
+        place = np.uint64(places[n])
         for field in range(3):
             near[field, n] = pool[field, place]
             near[3 + field, n] = side * pool[3 + field, place]
@@ -47,7 +49,7 @@ def bring_together(side, pool, begin, end, apart, near):
             near[field, n] = ZERO
 
 
-@njit(cache=True, nogil=True, fastmath={"reassoc", "contract", "nsz"})
+@njit(cache=True, nogil=True, error_model="numpy", fastmath={"reassoc", "contract", "nsz"})
 def spread_out(x, y, z, near, lanes):
     """Fill `near[7]` with the weights of samples around a point, `near[8]` with their squared
     distances and `near[9]` with `LEFT`, or `PASSED` for those that do not tell a plane; return the
@@ -58,11 +60,11 @@ def spread_out(x, y, z, near, lanes):
         dx, dy, dz = near[0, s] - x, near[1, s] - y, near[2, s] - z
         square = dx * dx + dy * dy + dz * dz
         weight = near[6, s] / (square + QUARTER)
-        sure = near[6, s] > SURE
+        sure = ONE if near[6, s] > SURE else ZERO  # as a number, which SIMD can choose by
         near[7, s], near[8, s] = weight, square
-        near[9, s] = LEFT if sure else PASSED
-        everything += weight if sure else ZERO
-        number += ONE if sure else ZERO
+        near[9, s] = PASSED + sure * (LEFT - PASSED)
+        everything += weight * sure
+        number += sure
     return everything, number
 
 
@@ -127,6 +129,14 @@ def give_rest(near, lanes, planes, found):
     return total
 
 
+@njit(cache=True, nogil=True, fastmath={"reassoc", "contract", "nsz"})
+def pass_over(plane, near, lanes):
+    """Let the samples with the number `plane` have none, and begin none."""
+    for s in range(lanes):
+        before = near[9, s]
+        near[9, s] = before + (ONE if before == plane else ZERO) * (PASSED - before)
+
+
 @njit(cache=True, nogil=True)
 def group_into_planes(x, y, z, near, count, squares, bits, sums, planes):
     """Fit at most three planes to the samples around a point, the nearest first; return how many.
@@ -144,9 +154,7 @@ def group_into_planes(x, y, z, near, count, squares, bits, sums, planes):
         left -= sums[5]
         if sums[5] < MEMBERS:
             failed += 1
-            for s in range(lanes):
-                before = near[9, s]
-                near[9, s] = PASSED if before == found else before
+            pass_over(np.float32(found), near, lanes)
             continue
         sx, sy, sz = np.float64(sums[0]), np.float64(sums[1]), np.float64(sums[2])
         length = np.sqrt(sx * sx + sy * sy + sz * sz)

@@ -287,7 +287,7 @@ def snap(
             elif straight < SMOOTH:
                 creased = leave_far(far, low, high, squares, apart)
             if creased > 3:
-                bring_together(side, pool, low, high, apart, near)
+                bring_together(side, pool, low, high, apart, near, bits)
                 sharpen(from_net, near, creased, inset, squares, bits, sums, planes, place)
             for axis in range(3):
                 vertices[v, axis] = origin[axis] + voxel * (corner[axis] + place[axis])
