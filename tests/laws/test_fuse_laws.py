@@ -178,6 +178,16 @@ def test_resolutions_at_both_ends_work(resolution):
     assert_within(mesh, *samples_box(views), PIXEL + 2 * 0.8 / resolution)
 
 
+@pytest.mark.parametrize("shape", ["ball", "box", "tube"])
+def test_voxels_much_wider_than_pixels_rest_on_their_samples(shape):
+    # More samples lie around a vertex than are held at once, and its first step can miss them.
+    views = bp.render(SHAPES[shape], bp.Rig.dodecahedron(size=400))
+    mesh = bp.fuse(views, resolution=16)
+    assert mesh.support.min() > 0
+    voxel = np.ptp(SHAPES[shape].vertices, axis=0).max() / 16
+    assert bp.compare(mesh, SHAPES[shape], views=views).accuracy < 0.05 * voxel
+
+
 def test_too_few_voxels_are_refused():
     with pytest.raises(bp.InputError, match="resolution"):
         bp.fuse(BALL, resolution=7)

@@ -152,6 +152,17 @@ def collect_some(box, corner, across, table, first, filed, pool, slabs):
     return held, stride
 
 
+@njit(cache=True, nogil=True)
+def hold_near(x, y, z, reach, corner, across, table, first, filed, pool, box, slabs):
+    """Hold the samples in a box around a place relative to `corner`, up to `reach` to each side, or
+    as many of them as there is room for, and return how many.
+    """
+    for axis, along in enumerate((x, y, z)):
+        middle = corner[axis] + along
+        box[0, axis], box[1, axis] = middle - reach, middle + reach
+    return collect_some(box, corner, across, table, first, filed, pool, slabs)[0]
+
+
 @njit(cache=True, nogil=True, inline="always")
 def padded(count):
     """Return the next multiple of `LANES`: a loop over so many leaves no scalar remainder."""

@@ -11,7 +11,7 @@ from backproject.kernels.bins import (
     POOL,
     ZERO,
     across_of,
-    collect_some,
+    hold_near,
     padded,
     part_end,
     pool_around,
@@ -242,16 +242,15 @@ def snap(
                 steps = rounds - 1
                 if stride > 1:
                     # Many samples were passed over: take all of those that matter.
-                    for axis, along in enumerate((x, y, z)):
-                        middle = corner[axis] + along
-                        box[0, axis], box[1, axis] = middle - kept, middle + kept
-                    held, _ = collect_some(box, corner, across, table, first, filed, pool, slabs)
+                    held = hold_near(
+                        x, y, z, kept, corner, across, table, first, filed, pool, box, slabs
+                    )
                     low, high = np.uint64(0), np.uint64(padded(held))
                     count = choose(
                         x, y, z, side * nx, side * ny, side * nz, FACING, np.float32(kept), pool,
                         low, high, apart,
                     )  # fmt: skip
-                    if count == 0:
+                    if count == 0:  # where voxels are wide, the first step can end far from them
                         held = pool_around(
                             v, v + 1, net, outward, inset, reach, corner, across, table, first,
                             filed, pool, box, slabs,
