@@ -199,6 +199,18 @@ def test_more_voxels_than_pixels_invent_nothing():
     assert len(mesh.vertices) - len(mesh.faces) / 2 == 2  # one ball
 
 
+@pytest.mark.parametrize("surface", ["solid", "seen"])
+def test_no_piece_is_smaller_than_a_body_can_be(surface):
+    # Two views from opposite sides: between their pixels, specks and bubbles are left.
+    views = bp.render(SHAPES["ball"], bp.Rig.fibonacci(2, size=64))
+    mesh = bp.fuse(views, resolution=96, surface=surface)
+    a, b, c = mesh.faces.T
+    ends = np.concatenate([a, b]), np.concatenate([b, c])
+    edges = sparse.coo_array((np.ones(2 * len(a)), ends), (len(mesh.vertices),) * 2)
+    _, piece = csgraph.connected_components(edges, directed=False)
+    assert np.bincount(piece[a]).min() >= 30
+
+
 def test_memory_follows_the_surface():
     views = bp.render(SHAPES["ball"], bp.Rig.fibonacci(12, size=160))
     coarse, fine = (peak_memory(views, resolution=r) for r in (160, 320))

@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
 from backproject.fusion.closing import close
 from backproject.fusion.solid import Solid, make_well_composed
@@ -119,6 +121,20 @@ def test_any_solid_becomes_well_composed(seed, share):
     # Every cell with a piece of surface has a home.
     mixed = np.argwhere((masks != 0) & (masks != 255))
     assert (solid.table[tuple((mixed // 8).T)] >= 0).all()
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_large_pieces_are_those_of_many_polygons(seed):
+    rng = np.random.default_rng(seed)
+    faces = rng.integers(0, 200, (rng.integers(1, 150), 3)).astype(np.int32)
+    ends = np.concatenate([faces[:, :2], faces[:, 1:]]).T
+    joined = coo_array((np.ones(ends.shape[1]), ends), (200, 200))
+    _, piece = connected_components(joined, directed=False)
+    sizes = np.bincount(piece[faces[:, 0]], minlength=200)
+    large = np.empty(200, np.bool_)
+    for least in (1, 2, 5, 40):
+        assert nets.find_large(faces, least, large) == np.count_nonzero(large)
+        np.testing.assert_array_equal(large, sizes[piece] >= least)
 
 
 def test_a_flaw_between_unstored_blocks_is_mended_too():

@@ -25,6 +25,19 @@ def volume(mesh):
     return np.linalg.det(mesh.triangles).sum() / 6
 
 
+def revolved(profile):
+    """Return the surface that a closed `profile` of (radius, z) sweeps around the z axis."""
+    angle = np.linspace(0, 2 * np.pi, 65)[:-1]
+    rings = [np.stack([r * np.cos(angle), r * np.sin(angle), 0 * angle + z], 1) for r, z in profile]
+    here, after = np.arange(64), (np.arange(64) + 1) % 64
+    faces = []
+    for k in range(len(profile)):
+        low, high = 64 * k, 64 * ((k + 1) % len(profile))
+        a, b, c, d = low + here, low + after, high + after, high + here
+        faces += [np.stack([a, b, c], 1), np.stack([a, c, d], 1)]
+    return bp.Mesh(np.concatenate(rings), np.concatenate(faces))
+
+
 @pytest.mark.parametrize("opening", [4, 8, 12])
 def test_a_scan_with_a_hole_is_closed_at_the_hole(opening):
     views = bp.render(shell(opening=opening), RIG)
@@ -51,16 +64,7 @@ def test_a_cavity_that_is_seen_stays_open(opening):
 
 def test_a_hole_through_a_solid_stays_open():
     """A thick ring: rays pass through it, and nothing shows on the other side of its wall."""
-    angle = np.linspace(0, 2 * np.pi, 65)[:-1]
-    profile = [(0.5, -0.2), (0.5, 0.2), (0.2, 0.2), (0.2, -0.2)]
-    rings = [np.stack([r * np.cos(angle), r * np.sin(angle), 0 * angle + z], 1) for r, z in profile]
-    number = np.arange(64)
-    faces = []
-    for k in range(4):
-        a, b = 64 * k + number, 64 * k + (number + 1) % 64
-        c, d = 64 * ((k + 1) % 4) + (number + 1) % 64, 64 * ((k + 1) % 4) + number
-        faces += [np.stack([a, b, c], 1), np.stack([a, c, d], 1)]
-    ring = bp.Mesh(np.concatenate(rings), np.concatenate(faces))
+    ring = revolved([(0.5, -0.2), (0.5, 0.2), (0.2, 0.2), (0.2, -0.2)])
     mesh = bp.fuse(bp.render(ring, RIG), resolution=RESOLUTION)
     area = ring.face_areas.sum()
     assert volume(mesh) == pytest.approx(volume(ring), abs=area * VOXEL / 4)
@@ -77,3 +81,13 @@ def test_few_views_never_fill_what_one_of_them_saw_free():
         near = np.arange(-2, 3)  # the shell is a voxel thick, as wide as a pixel
         around = np.stack([depth[row[inside] + r, column[inside] + c] for r in near for c in near])
         assert (along[inside] > around.min(axis=0) - 1.5 * VOXEL).all()
+
+
+def test_what_was_measured_within_thick_walls_is_not_buried():
+    # Few views look in and leave walls all around what they see, which a cap would be rid of.
+    angle = np.linspace(np.radians(30), np.pi, 60)
+    arc = np.stack([np.sin(angle), np.cos(angle)], axis=1)
+    pot = revolved([*(0.4 * arc), *(0.5 * arc[::-1])])
+    mesh = bp.fuse(bp.render(pot, RIG), resolution=RESOLUTION)
+    hollow = 4 / 3 * np.pi * 0.4**3
+    assert abs(volume(mesh) - volume(pot)) < hollow / 4
