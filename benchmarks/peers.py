@@ -109,9 +109,10 @@ METHODS = {"open3d": open3d_block_grid, "poisson": poisson, "original": original
 
 
 def _diameter(views: bp.ViewSet) -> float:
-    """Return the size of the scene by the protocol: cameras at 1.5 times the diameter."""
-    centers = views.rig.centers_world
-    return float(np.linalg.norm(centers - centers.mean(axis=0), axis=1).mean()) / 1.5
+    """Return the size of the scene by the protocol: cameras at 1.5 times the diameter from the
+    origin, however few they are.
+    """
+    return float(np.linalg.norm(views.rig.centers_world, axis=1).mean()) / 1.5
 
 
 def _poisson_mesh(
