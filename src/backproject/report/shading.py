@@ -125,7 +125,7 @@ class Surface:
 
     def __init__(self, depth: NDArray[np.float64], camera: Camera) -> None:
         self.hit = np.isfinite(depth)
-        self.light = _light(_normals(depth, camera)[self.hit])
+        self.light = _light(_normals(depth, self.hit, camera))
         self.depth, self._camera = depth, camera
 
     @cached_property
@@ -163,20 +163,23 @@ def _light(normals: NDArray[np.float64]) -> NDArray[np.float64]:
     )
 
 
-def _normals(depth: NDArray[np.float64], camera: Camera) -> NDArray[np.float64]:
-    """Return unit normals (H, W, 3) that face the camera, in camera axes, from slopes of 1/z.
+def _normals(
+    depth: NDArray[np.float64], hit: NDArray[np.bool_], camera: Camera
+) -> NDArray[np.float64]:
+    """Return unit normals (P, 3) of the pixels that are `hit`, which face the camera, in camera
+    axes, from slopes of 1/z.
 
     On a plane 1/z = a u + b v + c over pixels (u, v), with normal (a fx, b fy, a cx + b cy + c). In
     an orthographic view -z = a u + b v + c, with normal (a fx, b fy, 1).
     """
     inverse = -depth if camera.orthographic else 1 / depth
     jump = _jump(inverse, camera)
-    down, across = _slope(inverse, jump, 0), _slope(inverse, jump, 1)
+    down, across = _slope(inverse, jump, 0)[hit], _slope(inverse, jump, 1)[hit]
     (fx, _, cx), (_, fy, cy), _ = camera.intrinsics
-    row, column = np.indices(depth.shape) + 0.5
-    rest = inverse + across * (cx - column) + down * (cy - row)
+    row, column = np.nonzero(hit)
+    rest = inverse[hit] + across * (cx - column - 0.5) + down * (cy - row - 0.5)
     if camera.orthographic:
-        rest = np.ones_like(inverse)
+        rest = np.ones_like(rest)
     normals = -np.stack([across * fx, down * fy, rest], axis=-1)
     length = np.linalg.norm(normals, axis=-1, keepdims=True)
     unit: NDArray[np.float64] = np.divide(
@@ -203,7 +206,7 @@ def _slope(
     step = np.diff(inverse, axis=0)
     same = np.abs(step) < np.minimum(jump[1:], jump[:-1])
     step = np.where(same, step, 0)
-    total, count = np.zeros_like(inverse), np.zeros(inverse.shape, int)
+    total, count = np.zeros_like(inverse), np.zeros(inverse.shape, np.int8)
     total[1:] += step
     total[:-1] += step
     count[1:] += same
