@@ -42,6 +42,19 @@ def sphere(radius=1.0, splits=4):
     return bp.Mesh(corners * radius, index.reshape(-1, 3))
 
 
+def off_sphere(mesh, radius):
+    """Return how far a mesh lies outside a sphere: its vertices (V,), and its area in the mean; and
+    how far inside the area would lie if the vertices lay on it, by the chords.
+    """
+    a, b, c = (mesh.triangles[:, k] for k in range(3))
+    sides = [(a, b), (b, c), (c, a)]
+    # the mean over the middles of the sides is exact for what is quadratic
+    middles = sum(np.linalg.norm((p + q) / 2, axis=1) for p, q in sides) / 3 - radius
+    chords = sum(((p - q) ** 2).sum(axis=1) for p, q in sides) / 24 / radius
+    of_area = [np.average(each, weights=mesh.face_areas) for each in (middles, chords)]
+    return np.linalg.norm(mesh.vertices, axis=1) - radius, *of_area
+
+
 def rectangle(low, high, height=0.0):
     """Return two triangles over [low, high] (x, y) at z = height, that face up."""
     (x0, y0), (x1, y1) = low, high

@@ -30,6 +30,14 @@ FIRST = 1.1
 """Samples count in the first step out to so many times as far as any can be."""
 SMOOTH = 0.99
 """Length of the mean normal above which no crease is looked for."""
+BENT = 0.998
+"""The same, above which a surface is as bent as its normals say; below may be the end of a crease.
+"""
+EIGHTH = np.float32(0.125)
+CHORD = 0.116
+"""Triangles lie so many times the mean curvature off a surface that their corners lie on, in
+voxels: a 24th of the sum of their squared edges, the mean over a sphere's net.
+"""
 
 
 @njit(cache=True, nogil=True, fastmath={"reassoc", "contract", "nsz"})
@@ -92,7 +100,7 @@ def first_step(
     be; return what `step_to_surface` does, and how many they are.
     """
     limit, inset = reach * reach, side * inset
-    count = weight = nx = ny = nz = cx = cy = cz = lift = ZERO
+    count = weight = nx = ny = nz = cx = cy = cz = lift = spread = ZERO
     for s in range(begin, end):
         dx, dy, dz = pool[0, s] - x, pool[1, s] - y, pool[2, s] - z
         px, py, pz = dx + inset * ox, dy + inset * oy, dz + inset * oz
@@ -101,7 +109,8 @@ def first_step(
         one = ONE if counts else ZERO
         apart[s] = ZERO if counts else AWAY
         count += one
-        bump = max(ZERO, ONE - (dx * dx + dy * dy + dz * dz) * inverse)
+        square = dx * dx + dy * dy + dz * dz
+        bump = max(ZERO, ONE - square * inverse)
         bump = bump * bump * pool[6, s] * one
         weight += bump
         nx += bump * pool[3, s]
@@ -111,13 +120,17 @@ def first_step(
         cy += bump * dy
         cz += bump * dz
         lift += bump * (dx * pool[3, s] + dy * pool[4, s] + dz * pool[5, s])
-    return int(count), solve(weight, nx, ny, nz, cx, cy, cz, lift, side, trust, rest)
+        spread += bump * square
+    return int(count), solve(
+        weight, nx, ny, nz, cx, cy, cz, lift, spread, inverse, side, trust, rest
+    )
 
 
 @njit(cache=True, nogil=True, fastmath={"reassoc", "contract", "nsz"})
 def step_to_surface(x, y, z, inverse, side, trust, rest, pool, begin, end, apart):
-    """Return the normal and the shift along it that bring (x, y, z) onto the samples, and the
-    length of the mean normal: 0 if none counted.
+    """Return the normal and the shift along it that bring (x, y, z) onto the samples, the length of
+    the mean normal, 0 if none counted, and the mean curvature: that of a sphere of which all
+    (n_i - n) d_i are d_i^2 over the radius.
 
     Implicit moving least squares with two changes: the weight of a sample is compact, (1 - d^2 /
     h^2)^2, with `inverse` for 1 / h^2, and h is to be wider where samples are sparse; and a
@@ -126,7 +139,7 @@ def step_to_surface(x, y, z, inverse, side, trust, rest, pool, begin, end, apart
     2019 uses it in registration). `side` is -1 where normals are to be turned round; `rest` is 2 -
     `trust`.
     """
-    weight = nx = ny = nz = cx = cy = cz = lift = ZERO
+    weight = nx = ny = nz = cx = cy = cz = lift = spread = ZERO
     for s in range(begin, end):
         dx, dy, dz = pool[0, s] - x, pool[1, s] - y, pool[2, s] - z
         square = dx * dx + dy * dy + dz * dz + apart[s]
@@ -140,22 +153,26 @@ def step_to_surface(x, y, z, inverse, side, trust, rest, pool, begin, end, apart
         cy += bump * dy
         cz += bump * dz
         lift += bump * (dx * pool[3, s] + dy * pool[4, s] + dz * pool[5, s])
-    return solve(weight, nx, ny, nz, cx, cy, cz, lift, side, trust, rest)
+        spread += bump * square
+    return solve(weight, nx, ny, nz, cx, cy, cz, lift, spread, inverse, side, trust, rest)
 
 
 @njit(cache=True, nogil=True, inline="always")
-def solve(weight, nx, ny, nz, cx, cy, cz, lift, side, trust, rest):
+def solve(weight, nx, ny, nz, cx, cy, cz, lift, spread, inverse, side, trust, rest):
     """Return what `step_to_surface` does, from the weighted sums over samples."""
     length = np.sqrt(nx * nx + ny * ny + nz * nz)
     if length == ZERO:
-        return ZERO, ZERO, ZERO, ZERO, ZERO
+        return ZERO, ZERO, ZERO, ZERO, ZERO, ZERO
     turn = side / length
     nx *= turn
     ny *= turn
     nz *= turn
     # the sum of bump (trust (n_i + n) + 2 (1 - trust) n) . d over the same with n in place of d
-    above = trust * side * lift + rest * (cx * nx + cy * ny + cz * nz)
-    return nx, ny, nz, above / (trust * length + rest * weight), length / weight
+    flat = cx * nx + cy * ny + cz * nz
+    above = trust * side * lift + rest * flat
+    # A few samples close by do not tell: over a disk the mean of d^2 is h^2 / 4.
+    bend = (side * lift - flat) / max(spread, EIGHTH * weight / inverse)
+    return nx, ny, nz, above / (trust * length + rest * weight), length / weight, bend
 
 
 @njit(cache=True, nogil=True)
@@ -198,7 +215,7 @@ def snap(
     sums = np.empty(6, np.float32)
     corner, from_net, place = np.empty(3), np.empty(3), np.empty(3)
     trust, rest = np.float32(trust), np.float32(2.0 - trust)
-    settled, inverse = np.float32(1e-4 * width), ONE
+    settled = np.float32(1e-4 * width)
     alone = np.float32((ALONE * width) ** 2)
     widest = np.float32((FIRST * (reach + inset)) ** -2.0)  # all that count have weight
     away, ball, far = np.float32(inset), np.float32(reach), np.float32(kept * kept)
@@ -233,8 +250,8 @@ def snap(
                     x, y, z, -ox, -oy, -oz, away, ball, widest, side, trust, rest, pool, low, high,
                     apart,
                 )  # fmt: skip
-            nx, ny, nz, shift, straight = found
-            least, steps = ZERO, 0
+            nx, ny, nz, shift, straight, bend = found
+            least, steps, inverse = ZERO, 0, widest
             if straight == ZERO:
                 nx, ny, nz, straight = ox, oy, oz, ONE
             else:
@@ -271,7 +288,7 @@ def snap(
                 found = step_to_surface(x, y, z, inverse, side, trust, rest, pool, low, high, apart)
                 if found[4] == ZERO:
                     break
-                nx, ny, nz, shift, straight = found
+                nx, ny, nz, shift, straight, bend = found
                 x, y, z = x + shift * nx, y + shift * ny, z + shift * nz
                 length, before = abs(shift), length
                 if length * length < before * settled:
@@ -285,6 +302,10 @@ def snap(
                 creased = choose(x, y, z, nx, ny, nz, BEYOND, ball, pool, low, high, apart)
             elif straight < SMOOTH:
                 creased = leave_far(far, low, high, squares, apart)
+            elif straight > BENT:
+                # The triangles, not their corners, lie on the surface: nothing is thinned.
+                lift = CHORD * bend
+                place[0], place[1], place[2] = x + lift * nx, y + lift * ny, z + lift * nz
             if creased > 3:
                 bring_together(side, pool, low, high, apart, near, bits)
                 sharpen(from_net, near, creased, inset, squares, bits, sums, planes, place)
