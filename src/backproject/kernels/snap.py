@@ -34,6 +34,7 @@ BENT = 0.998
 """The same, above which a surface is as bent as its normals say; below may be the end of a crease.
 """
 EIGHTH = np.float32(0.125)
+NOTHING = (ZERO,) * 9
 CHORD = 0.116
 """Triangles lie so many times the mean curvature off a surface that their corners lie on, in
 voxels: a 24th of the sum of their squared edges, the mean over a sphere's net.
@@ -91,6 +92,27 @@ def leave_far(limit, begin, end, squares, apart):
     return int(count)
 
 
+@njit(cache=True, nogil=True, inline="always")
+def added(sums, dx, dy, dz, square, inverse, weight, pool, s):
+    """Return `sums` with one sample more: of the bumps of the samples' weights, and of these times
+    normals, ways (dx, dy, dz), their products and squared distances.
+    """
+    bump = max(ZERO, ONE - square * inverse)
+    bump = bump * bump * weight
+    nx, ny, nz = pool[3, s], pool[4, s], pool[5, s]
+    return (
+        sums[0] + bump,
+        sums[1] + bump * nx,
+        sums[2] + bump * ny,
+        sums[3] + bump * nz,
+        sums[4] + bump * dx,
+        sums[5] + bump * dy,
+        sums[6] + bump * dz,
+        sums[7] + bump * (dx * nx + dy * ny + dz * nz),
+        sums[8] + bump * square,
+    )
+
+
 @njit(cache=True, nogil=True, fastmath={"reassoc", "contract", "nsz"})
 def first_step(
     x, y, z, ox, oy, oz, inset, reach, inverse, side, trust, rest, pool, begin, end, apart
@@ -100,7 +122,7 @@ def first_step(
     be; return what `step_to_surface` does, and how many they are.
     """
     limit, inset = reach * reach, side * inset
-    count = weight = nx = ny = nz = cx = cy = cz = lift = spread = ZERO
+    count, sums = ZERO, NOTHING
     for s in range(begin, end):
         dx, dy, dz = pool[0, s] - x, pool[1, s] - y, pool[2, s] - z
         px, py, pz = dx + inset * ox, dy + inset * oy, dz + inset * oz
@@ -110,20 +132,8 @@ def first_step(
         apart[s] = ZERO if counts else AWAY
         count += one
         square = dx * dx + dy * dy + dz * dz
-        bump = max(ZERO, ONE - square * inverse)
-        bump = bump * bump * pool[6, s] * one
-        weight += bump
-        nx += bump * pool[3, s]
-        ny += bump * pool[4, s]
-        nz += bump * pool[5, s]
-        cx += bump * dx
-        cy += bump * dy
-        cz += bump * dz
-        lift += bump * (dx * pool[3, s] + dy * pool[4, s] + dz * pool[5, s])
-        spread += bump * square
-    return int(count), solve(
-        weight, nx, ny, nz, cx, cy, cz, lift, spread, inverse, side, trust, rest
-    )
+        sums = added(sums, dx, dy, dz, square, inverse, pool[6, s] * one, pool, s)
+    return int(count), solve(sums, inverse, side, trust, rest)
 
 
 @njit(cache=True, nogil=True, fastmath={"reassoc", "contract", "nsz"})
@@ -139,27 +149,18 @@ def step_to_surface(x, y, z, inverse, side, trust, rest, pool, begin, end, apart
     2019 uses it in registration). `side` is -1 where normals are to be turned round; `rest` is 2 -
     `trust`.
     """
-    weight = nx = ny = nz = cx = cy = cz = lift = spread = ZERO
+    sums = NOTHING
     for s in range(begin, end):
         dx, dy, dz = pool[0, s] - x, pool[1, s] - y, pool[2, s] - z
         square = dx * dx + dy * dy + dz * dz + apart[s]
-        bump = max(ZERO, ONE - square * inverse)
-        bump = bump * bump * pool[6, s]
-        weight += bump
-        nx += bump * pool[3, s]
-        ny += bump * pool[4, s]
-        nz += bump * pool[5, s]
-        cx += bump * dx
-        cy += bump * dy
-        cz += bump * dz
-        lift += bump * (dx * pool[3, s] + dy * pool[4, s] + dz * pool[5, s])
-        spread += bump * square
-    return solve(weight, nx, ny, nz, cx, cy, cz, lift, spread, inverse, side, trust, rest)
+        sums = added(sums, dx, dy, dz, square, inverse, pool[6, s], pool, s)
+    return solve(sums, inverse, side, trust, rest)
 
 
 @njit(cache=True, nogil=True, inline="always")
-def solve(weight, nx, ny, nz, cx, cy, cz, lift, spread, inverse, side, trust, rest):
-    """Return what `step_to_surface` does, from the weighted sums over samples."""
+def solve(sums, inverse, side, trust, rest):
+    """Return what `step_to_surface` does, from the sums of `added`."""
+    weight, nx, ny, nz, cx, cy, cz, lift, spread = sums
     length = np.sqrt(nx * nx + ny * ny + nz * nz)
     if length == ZERO:
         return ZERO, ZERO, ZERO, ZERO, ZERO, ZERO
