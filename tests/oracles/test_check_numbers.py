@@ -188,6 +188,14 @@ def test_of_a_ball_in_steps_that_is_mended_nothing_is_called_wrong(ball, factor)
     assert " or field of view: 4" in scale
 
 
+def test_what_rounding_leaves_against_a_number_does_not_make_another_wrong():
+    """Finer pixels tell scale from field of view, but by no more than the steps of depth make."""
+    finer = sphere_views(0.5, bp.Rig.dodecahedron(size=160))
+    diagnosis = bp.check(zoomed(stepped(finer), 1.1))
+    assert [row for row in diagnosis.findings if row.verdict == "wrong"] == []
+    assert diagnosis.explained
+
+
 def test_what_brings_views_together_alone_is_called_wrong_in_steps_too(views):
     """Of boxes, scale and offset do not imitate a field of view."""
     diagnosis = bp.check(zoomed(stepped(views), 1.1))
