@@ -125,7 +125,7 @@ def weigh(jacobian, weights, weighted):
             weighted[p, s] = weights[s] * jacobian[p, s]
 
 
-@njit(cache=True, nogil=True, fastmath={"reassoc", "nsz"})
+@njit(cache=True, nogil=True, forceinline=True, fastmath={"reassoc", "nsz"})
 def multiply(jacobian, weighted, weights, gaps, square, right, pull, energy):
     """Write what the gaps of a pair add up to, see `pair_equations`, of the derivatives by its
     distinct unknowns: those by the other view's twist are the negative of its own.

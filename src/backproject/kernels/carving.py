@@ -3,6 +3,7 @@
 import numpy as np
 from numba import njit
 
+from backproject.kernels import ANY_ORDER
 from backproject.kernels.blocks import (
     FREE,
     HIDDEN,
@@ -97,7 +98,7 @@ def summarise(start, stop, depth, fars, scales, w, tiles):
                     greatest[c] = max(high[c], high[columns - 1])
 
 
-@njit(cache=True, nogil=True, error_model="numpy", fastmath={"reassoc", "contract", "nsz"})
+@njit(cache=True, nogil=True, forceinline=True, error_model="numpy", fastmath=ANY_ORDER)
 def judges(asked, radius, w, tiles, cameras, margin, chosen, counts):
     """List in `chosen` (LANES, views) which views could call a point free that lies within `radius`
     of one of `LANES` places, and in `counts` (LANES,) how many; -1 if one calls all of them free,
@@ -208,7 +209,7 @@ def is_free(w, cameras, steepest, x, y, z, margin, chosen, count):
     return False
 
 
-@njit(cache=True, nogil=True, error_model="numpy", fastmath={"reassoc", "contract", "nsz"})
+@njit(cache=True, nogil=True, forceinline=True, error_model="numpy", fastmath=ANY_ORDER)
 def ask(asked, w, cameras, steepest, margin, chosen, count):
     """Do as `is_free` for `LANES` points at once, and return how many are free.
 
@@ -401,7 +402,7 @@ def in_layer(axis, at, a, b):
     )
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, forceinline=True)
 def layer_is(
     solid, axis, corner, w, tiles, cameras, steepest, origin, voxel, margin, low, high,
     asked, chosen, counts,

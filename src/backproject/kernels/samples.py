@@ -3,6 +3,7 @@
 import numpy as np
 from numba import njit
 
+from backproject.kernels import ANY_ORDER
 from backproject.kernels.field import UNMEASURED, depth_in, height_over
 from backproject.kernels.slopes import BESIDE, ROWS, hold_rows, slopes_of_row
 
@@ -146,7 +147,7 @@ def set_camera(camera, eye, x, y, z, near):
     near[4, 2], near[4, 3] = eye[2] - eye[3] * z, eye[3]
 
 
-@njit(cache=True, nogil=True, error_model="numpy", fastmath={"reassoc", "contract", "nsz"})
+@njit(cache=True, nogil=True, forceinline=True, error_model="numpy", fastmath=ANY_ORDER)
 def find_pixels(batch, view, camera, w, pixels, spreads, nears):
     """Fill `spreads` and `nears` with h and g of a batch of samples in a view, see `kernels.field`,
     and `pixels` with the upper left of the four pixels around each, -1 where the view has no say.

@@ -3,6 +3,7 @@
 import numpy as np
 from numba import njit
 
+from backproject.kernels import ANY_ORDER
 from backproject.kernels.bins import AWAY, ONE, POOL, ZERO, padded
 
 QUARTER = np.float32(0.25)
@@ -49,7 +50,7 @@ def bring_together(side, pool, begin, end, apart, near, places):
             near[field, n] = ZERO
 
 
-@njit(cache=True, nogil=True, error_model="numpy", fastmath={"reassoc", "contract", "nsz"})
+@njit(cache=True, nogil=True, forceinline=True, error_model="numpy", fastmath=ANY_ORDER)
 def spread_out(x, y, z, near, lanes):
     """Fill `near[7]` with the weights of samples around a point, `near[8]` with their squared
     distances and `near[9]` with `LEFT`, or `PASSED` for those that do not tell a plane; return the
@@ -84,7 +85,7 @@ def nearest_left(near, lanes, squares, bits):
     return nearest
 
 
-@njit(cache=True, nogil=True, fastmath={"reassoc", "contract", "nsz"})
+@njit(cache=True, nogil=True, forceinline=True, fastmath=ANY_ORDER)
 def add_up_plane(seed, near, lanes, plane, sums):
     """Give the samples that lie on the plane of one of them the number `plane`, and fill `sums`
     with their weighted normals and heights over it, weights and number.
@@ -110,7 +111,7 @@ def add_up_plane(seed, near, lanes, plane, sums):
     sums[0], sums[1], sums[2], sums[3], sums[4], sums[5] = sx, sy, sz, height, total, members
 
 
-@njit(cache=True, nogil=True, fastmath={"reassoc", "contract", "nsz"})
+@njit(cache=True, nogil=True, forceinline=True, fastmath=ANY_ORDER)
 def give_rest(near, lanes, planes, found):
     """Give samples without a plane that lie on one its number, and return the weight of the others
     that tell any.
@@ -129,7 +130,7 @@ def give_rest(near, lanes, planes, found):
     return total
 
 
-@njit(cache=True, nogil=True, fastmath={"reassoc", "contract", "nsz"})
+@njit(cache=True, nogil=True, forceinline=True, fastmath=ANY_ORDER)
 def pass_over(plane, near, lanes):
     """Let the samples with the number `plane` have none, and begin none."""
     for s in range(lanes):
@@ -137,7 +138,7 @@ def pass_over(plane, near, lanes):
         near[9, s] = before + (ONE if before == plane else ZERO) * (PASSED - before)
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, forceinline=True)
 def group_into_planes(x, y, z, near, count, squares, bits, sums, planes):
     """Fit at most three planes to the samples around a point, the nearest first; return how many.
 
@@ -170,7 +171,7 @@ def group_into_planes(x, y, z, near, count, squares, bits, sums, planes):
     return found
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, forceinline=True)
 def sharpen(start, near, count, inset, squares, bits, sums, planes, place):
     """Move `place` onto the crease or corner that the samples show and the vertex belongs to.
 
@@ -214,7 +215,7 @@ def sharpen(start, near, count, inset, squares, bits, sums, planes, place):
         place[0], place[1], place[2] = x, y, z
 
 
-@njit(cache=True, nogil=True, fastmath={"reassoc", "contract", "nsz"})
+@njit(cache=True, nogil=True, forceinline=True, fastmath=ANY_ORDER)
 def measured(x, y, z, near, count, plane):
     """Return whether a sample of a plane lies within a voxel: no plane goes on unseen."""
     x, y, z, plane = np.float32(x), np.float32(y), np.float32(z), np.float32(plane)

@@ -3,6 +3,7 @@
 import numpy as np
 from numba import njit
 
+from backproject.kernels import ANY_ORDER
 from backproject.kernels.bins import (
     AWAY,
     BINS,
@@ -41,7 +42,7 @@ voxels: a 24th of the sum of their squared edges, the mean over a sphere's net.
 """
 
 
-@njit(cache=True, nogil=True, fastmath={"reassoc", "contract", "nsz"})
+@njit(cache=True, nogil=True, forceinline=True, fastmath=ANY_ORDER)
 def choose(x, y, z, ox, oy, oz, facing, reach, pool, begin, end, apart):
     """Let those samples count that lie within `reach` of a point and whose normals have a cosine of
     at least `facing` to (ox, oy, oz): 0 in `apart`, else `AWAY`. Returns how many they are. All
@@ -58,7 +59,7 @@ def choose(x, y, z, ox, oy, oz, facing, reach, pool, begin, end, apart):
     return int(count)
 
 
-@njit(cache=True, nogil=True, fastmath={"reassoc", "contract", "nsz"})
+@njit(cache=True, nogil=True, forceinline=True, fastmath=ANY_ORDER)
 def measure(x, y, z, pool, begin, end, apart, squares, bits):
     """Fill `squares` with the squared distances of the samples that count, more than `AWAY` for the
     others, and return the least.
@@ -76,7 +77,7 @@ def measure(x, y, z, pool, begin, end, apart, squares, bits):
     return squares[POOL]
 
 
-@njit(cache=True, nogil=True, fastmath={"reassoc", "contract", "nsz"})
+@njit(cache=True, nogil=True, forceinline=True, fastmath=ANY_ORDER)
 def leave_far(limit, begin, end, squares, apart):
     """Let samples count no longer whose squared distance, as `measure` filled it, is not under
     `limit`; if but few would stay, all do. Returns how many count.
@@ -113,7 +114,7 @@ def added(sums, dx, dy, dz, square, inverse, weight, pool, s):
     )
 
 
-@njit(cache=True, nogil=True, fastmath={"reassoc", "contract", "nsz"})
+@njit(cache=True, nogil=True, forceinline=True, fastmath=ANY_ORDER)
 def first_step(
     x, y, z, ox, oy, oz, inset, reach, inverse, side, trust, rest, pool, begin, end, apart
 ):
@@ -136,7 +137,7 @@ def first_step(
     return int(count), solve(sums, inverse, side, trust, rest)
 
 
-@njit(cache=True, nogil=True, fastmath={"reassoc", "contract", "nsz"})
+@njit(cache=True, nogil=True, forceinline=True, fastmath=ANY_ORDER)
 def step_to_surface(x, y, z, inverse, side, trust, rest, pool, begin, end, apart):
     """Return the normal and the shift along it that bring (x, y, z) onto the samples, the length of
     the mean normal, 0 if none counted, and the mean curvature: that of a sphere of which all
