@@ -149,10 +149,10 @@ def make_well_composed(solid: Solid, *, threads: int) -> None:
             nets.find_flaws, count, solid.blocks, solid.table, solid.rows, mended, flawed,
             threads=threads,
         )  # fmt: skip
-        corners = np.indices((kernel.SIDE,) * 3).reshape(3, -1).T
-        cells = (solid.blocks[flawed == 1][:, None] * kernel.SIDE + corners).reshape(-1, 3)
         wanted = np.empty((4096, 3), np.int64)
-        missing = nets.mend(cells, solid.table, solid.state, mended, wanted)
+        missing = nets.mend(
+            flawed, solid.blocks, solid.table, solid.rows, solid.state, mended, wanted
+        )
         unstored = _beside_others(solid.table)
         homeless = np.empty(len(unstored), np.bool_)
         parallel.run(

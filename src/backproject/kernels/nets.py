@@ -98,14 +98,35 @@ def find_flaws(start, stop, blocks, table, rows, mended, flawed):
 
 
 @njit(cache=True, nogil=True)
-def mend(cells, table, state, mended, wanted):
-    """Fill corners until the cells in `cells` (M, 3), and all they touch, are well-composed.
+def mend(flawed, blocks, table, rows, state, mended, wanted):
+    """Fill corners until all cells of the blocks marked in `flawed` (B,), and all they touch, are
+    well-composed.
 
     Returns how many unstored blocks had to be changed but could not, listed in `wanted` (K, 3);
     store them and mend again.
     """
-    stack = [(cells[c, 0], cells[c, 1], cells[c, 2]) for c in range(cells.shape[0])]
+    apron = np.empty((SIDE + 1, SIDE + 1), np.int64)
+    mixed = np.empty(CORNERS, np.int16)
     missing = 0
+    for block in np.flatnonzero(flawed):
+        x, y, z = blocks[block]
+        gather_apron(x, y, z, table, rows, apron)
+        for nth in range(find_mixed(apron, mixed)):
+            corner = np.int64(mixed[nth])
+            i, j, k = corner >> 6, corner >> 3 & 7, corner & 7
+            mask = apron_mask(apron, i, j, k)
+            if mended[mask] != mask:
+                i, j, k = x * SIDE + i, y * SIDE + j, z * SIDE + k
+                missing = mend_cell(i, j, k, table, state, mended, wanted, missing)
+    return missing
+
+
+@njit(cache=True, nogil=True)
+def mend_cell(i, j, k, table, state, mended, wanted, missing):
+    """Fill corners of a cell, and of those that this spoils, until all are well-composed; return
+    how many blocks are `wanted` then, `missing` of them before.
+    """
+    stack = [(i, j, k)]
     while len(stack) > 0:
         i, j, k = stack.pop()
         mask = cell_mask(table, state, i, j, k)
