@@ -2,6 +2,7 @@
 
 import threading
 import time
+from concurrent.futures import Future
 
 import numpy as np
 import pytest
@@ -74,15 +75,15 @@ def test_a_listener_that_raises_stops_the_work():
 
 
 def test_ctrl_c_while_the_caller_waits_lets_no_helper_go_on(monkeypatch):
-    # The caller's own ranges are done; it is interrupted while it joins the helper.
-    caller, join, joined = threading.get_ident(), threading.Thread.join, []
+    # The caller's own ranges are done; it is interrupted while it waits for the helper.
+    caller, result, waited = threading.get_ident(), Future.result, []
     helper_began, finished = threading.Event(), []
 
-    def interrupted(thread, timeout=None):
-        joined.append(thread)
-        if len(joined) == 1:
+    def interrupted(future, timeout=None):
+        waited.append(future)
+        if len(waited) == 1:
             raise KeyboardInterrupt
-        join(thread, timeout)
+        return result(future, timeout)
 
     def kernel(start, _stop):
         if threading.get_ident() == caller:
@@ -92,7 +93,7 @@ def test_ctrl_c_while_the_caller_waits_lets_no_helper_go_on(monkeypatch):
             time.sleep(0.2)
         finished.append(start)
 
-    monkeypatch.setattr(threading.Thread, "join", interrupted)
+    monkeypatch.setattr(Future, "result", interrupted)
     with pytest.raises(KeyboardInterrupt):
         parallel.run(kernel, 2, threads=2)
     assert sorted(finished) == [0, 1]
@@ -104,5 +105,46 @@ def test_at_most_limits_what_is_run_within_and_nothing_after():
         assert parallel.available_threads() == 1
         with parallel.at_most(3):
             assert parallel.available_threads() == 3
-        assert parallel.available_threads() == 1
+        with parallel.at_most(0):
+            assert parallel.available_threads() == 1
     assert parallel.available_threads() == everywhere
+
+
+def test_helpers_are_kept_within_at_most_and_gone_after():
+    before, seen = threading.active_count(), set()
+    with parallel.at_most(3):
+        for _ in range(20):
+            parallel.run(lambda *_: seen.add(threading.get_ident()), 30)
+        assert threading.active_count() <= before + 2
+    assert len(seen) <= 3
+    assert threading.active_count() == before
+
+
+def test_more_threads_than_at_most_can_be_asked_for():
+    together = threading.Barrier(3, timeout=10)
+    with parallel.at_most(2):
+        parallel.run(lambda *_: together.wait(), 3, threads=3)
+
+
+@pytest.mark.parametrize(("threads", "elsewhere"), [(1, False), (2, True)])
+def test_work_beside_is_done_by_a_helper_if_there_is_one(threads, elsewhere):
+    with parallel.at_most(threads):
+        done = parallel.beside(lambda text: (text, threading.get_ident()), "done")
+        text, worker = done()
+    assert text == "done"
+    assert (worker != threading.get_ident()) == elsewhere
+
+
+def test_kernels_are_run_without_a_helper_that_is_busy():
+    may_end, done = threading.Event(), []
+    with parallel.at_most(2):
+        busy = parallel.beside(may_end.wait, 10)
+        parallel.run(lambda start, stop: done.extend(range(start, stop)), 100)
+        assert sorted(done) == list(range(100))
+        may_end.set()
+        assert busy()
+
+
+def test_a_failure_beside_is_raised_where_it_is_waited_for():
+    with parallel.at_most(2), pytest.raises(ZeroDivisionError):
+        parallel.beside(lambda: 1 / 0)()
