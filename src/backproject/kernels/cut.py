@@ -71,6 +71,9 @@ def minimum_cut(pairs, capacities, source, sink):
     """Return which nodes (N,) are on the source's side of the minimum cut: the fewest there can be,
     those that more flow from the source could still reach.
 
+    Flow is pushed from the end that sends less. From the sink, against its way, what is left of the
+    source shows which nodes more of it could reach.
+
     Each node is joined to the source and to the sink by as much as the whole numbers `source` and
     `sink` (N,) say, and the two nodes that one of the `pairs` (E, 2 or more) begins with by its
     `capacities` (E,), both ways.
@@ -79,30 +82,32 @@ def minimum_cut(pairs, capacities, source, sink):
     first, room = np.empty(nodes + 1, np.int64), np.empty(arcs, np.int64)
     ends, back = np.empty(arcs, np.int32), np.empty(arcs, np.int32)
     link_nodes(pairs, capacities, first, ends, back, room)
-    left = source.copy()
-    queue = np.empty(nodes, np.int32)
-    push(first, ends, back, room, left, sink.copy(), queue)
+    through = np.minimum(source, sink)
+    source, sink = source - through, sink - through
+    height, queue = np.empty(nodes, np.int32), np.empty(nodes, np.int32)
     reached = np.empty(nodes, np.bool_)
-    spread(first, ends, room, left, queue, reached)
+    if source.sum() <= sink.sum():
+        push(first, ends, back, room, source, sink, height, queue)
+        spread(first, ends, room, source, queue, reached)
+    else:
+        push(first, ends, back, room, sink, source, height, queue)
+        measure_heights(first, ends, back, room, source, height, queue)
+        reached[:] = height <= nodes
     return reached
 
 
 @njit(cache=True, nogil=True)
-def push(first, ends, back, room, source, sink, queue):
+def push(first, ends, back, room, source, sink, height, queue):
     """Push as much of `source` (nodes,) as can be through the arcs into the `sink` (nodes,), from
     both of which it is taken, as it is from their `room`; `source` is left with what each node
-    holds that cannot go on.
+    holds that cannot go on. No node has both; `height` and `queue` (nodes,) are room for work.
 
     Arcs are as `link_nodes` leaves them. A preflow (Goldberg & Tarjan 1988), first in first out,
     heights measured anew now and then. What cannot go on could go back to the source the way it
     came: so whatever it can reach, the source can, and the flow need not be mended for the cut.
     """
     nodes = source.shape[0]
-    for v in range(nodes):
-        through = min(source[v], sink[v])
-        source[v] -= through
-        sink[v] -= through
-    current, height = first[:-1].copy(), np.empty(nodes, np.int32)
+    current = first[:-1].copy()
     begin = count = 0
     waits = np.zeros(nodes, np.bool_)
     relabelled = nodes  # none are measured yet
