@@ -57,14 +57,20 @@ def close(solid: Solid, evidence: Evidence | None, *, threads: int) -> None:
     hole, by how many views see past what is filled, and for the measured surface that goes with it,
     unless that shows on its other side. Without `evidence` only hidden space is in doubt.
     """
-    found = _Regions.of(solid, None, threads)
-    graph = _Graph.of(solid, found, threads)
-    walls, backs = graph.walls.sum(), graph.backs.sum()
-    if walls == 0:
+    count = len(solid.blocks)
+    hidden, shell = np.empty(8 * count, np.uint64), np.empty(8 * count, np.uint64)
+    parallel.run(regions.find_hidden, count, solid.rows, hidden, shell, threads=threads)
+    walls, backs = np.empty(count, np.int64), np.empty(count, np.int64)
+    parallel.run(
+        regions.count_faces, count, solid.blocks, solid.table, hidden, shell, walls, backs,
+        threads=threads,
+    )  # fmt: skip
+    if walls.sum() == 0:
         return
-    if evidence and walls > MANY * backs and len(evidence.cameras) >= SHOWN:
-        found = _Regions.of(solid, evidence, threads)
-        graph = _Graph.of(solid, found, threads)
+    if evidence and (walls.sum() <= MANY * backs.sum() or len(evidence.cameras) < SHOWN):
+        evidence = None
+    found = _Regions.of(solid, hidden, shell, evidence, threads)
+    graph = _Graph.of(solid, found, threads)
     free = _minimum_cut(found, graph)
     parallel.run(
         regions.settle_regions, len(solid.blocks), found.first, found.regions, free, solid.state,
@@ -96,17 +102,24 @@ class _Regions:
     shown: int
 
     @classmethod
-    def of(cls, solid: Solid, evidence: Evidence | None, threads: int) -> _Regions:
+    def of(
+        cls,
+        solid: Solid,
+        hidden_corners: NDArray[np.uint64],
+        shell: NDArray[np.uint64],
+        evidence: Evidence | None,
+        threads: int,
+    ) -> _Regions:
         """Return the regions of hidden space, and with evidence those of free space too."""
         table, count = solid.table, len(solid.blocks)
-        counts, shell = np.empty(8 * count, np.int64), np.empty(8 * count, np.uint64)
-        label = (regions.label_regions, count, solid.rows, evidence is not None)
-        parallel.run(*label, counts, np.empty(0, np.uint64), shell, threads=threads)
+        counts = np.empty(8 * count, np.int64)
+        label = (regions.label_regions, count, hidden_corners, shell, evidence is not None)
+        parallel.run(*label, counts, np.empty(0, np.uint64), threads=threads)
         first = np.concatenate([[0], np.cumsum(counts)])
         stored = int(first[-1])
         found = np.empty(stored, np.uint64)
         if stored > 0:
-            parallel.run(*label, first, found, shell, threads=threads)
+            parallel.run(*label, first, found, threads=threads)
         # Deep inside nothing is stored, and nothing there is wall or shell: one node a piece.
         pieces, hidden = ndimage.label(table == kernel.INSIDE)
         node_of = np.where(pieces > 0, stored + pieces - 1, -1).astype(np.int32)

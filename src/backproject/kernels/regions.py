@@ -11,6 +11,7 @@ from numba import njit
 from backproject.kernels.blocks import (
     FREE,
     HIDDEN,
+    INSIDE,
     NOT_FIRST_I,
     NOT_FIRST_J,
     NOT_FIRST_K,
@@ -40,22 +41,48 @@ STAYS = np.array(
 
 
 @njit(cache=True, nogil=True)
-def label_regions(start, stop, rows, doubtful, first, regions, shell):
-    """Fill `regions` with the connected hidden corners within each part of blocks [start, stop),
-    and with the connected free ones if those are `doubtful`, from `first` (8 B,) of the part; and
-    `shell` (8 B,) with the corners of each part that are next to a sample.
-
-    If `regions` is empty, they are only counted, in `first`. `rows` (B, 64) are the states. Regions
-    do not go on from one part to another, so that one that reaches through a hole in the shell
-    stays small.
+def find_hidden(start, stop, rows, hidden, shell):
+    """Fill `hidden` and `shell` (8 B,) with the corners of each part of blocks [start, stop) that
+    no view sees, and those that are next to a sample. `rows` (B, 64) are the states.
     """
     for part in range(8 * start, 8 * stop):
         solid = part_bits(rows[part >> 3], part & 7, 0)
         second = part_bits(rows[part >> 3], part & 7, 1)
-        shell[part] = solid & second
+        hidden[part], shell[part] = solid & ~second, solid & second
+
+
+@njit(cache=True, nogil=True)
+def count_faces(start, stop, blocks, table, hidden, shell, walls, backs):
+    """Fill how many faces the hidden corners of each of blocks [start, stop) have to free ones,
+    `walls` (B,), and to the shell, `backs` (B,).
+    """
+    for block in range(start, stop):
+        walls[block] = backs[block] = 0
+        for part in range(8 * block, 8 * block + 8):
+            for direction in range(12 if hidden[part] != NOTHING else 0):
+                axis, ahead, leaving = direction >> 2, direction >> 1 & 1, direction & 1
+                faces, next_part = moved(hidden[part], axis, ahead, leaving), part
+                if leaving:
+                    next_part, x, y, z = part_beside(part, axis, ahead, blocks, table)
+                if next_part >= 0:
+                    backs[block] += size_of(faces & shell[next_part])
+                    walls[block] += size_of(faces & ~shell[next_part] & ~hidden[next_part])
+                elif table[x, y, z] != INSIDE:
+                    walls[block] += size_of(faces)
+
+
+@njit(cache=True, nogil=True)
+def label_regions(start, stop, hidden, shell, doubtful, first, regions):
+    """Fill `regions` with the connected hidden corners within each part of blocks [start, stop),
+    and with the connected free ones if those are `doubtful`, from `first` (8 B,) of the part.
+
+    If `regions` is empty, they are only counted, in `first`. Regions do not go on from one part to
+    another, so that one that reaches through a hole in the shell stays small.
+    """
+    for part in range(8 * start, 8 * stop):
         number = 0
         for kind in range(2 if doubtful else 1):
-            left = ~(solid | second) if kind else solid & ~second
+            left = ~(hidden[part] | shell[part]) if kind else hidden[part]
             while left != NOTHING:
                 region = grow(left & (~left + ONE), left)
                 left &= ~region
