@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -34,11 +37,54 @@ CRUMB = 30
 """Fewer triangles make no body: the shell of a single sample has up to 28."""
 
 
+@dataclass(frozen=True)
+class Filed:
+    """Samples by where they are: `samples` (S, 8) in the order of the bins, see
+    `kernels.bins.file_samples`, and the first of each bin, `first` (blocks * bins + 1,).
+    """
+
+    first: NDArray[np.int32]
+    samples: NDArray[np.float32]
+
+
+def file_samples(solid: Solid, samples: Samples) -> Callable[[], Filed]:
+    """Begin to sort the samples into bins within the solid's stored blocks, all of which lie in
+    one; return what waits for the end. The solid may be changed meanwhile.
+    """
+    grid = (solid.origin, solid.voxel)
+    return parallel.beside(_filed, samples, grid, solid.table.copy(), len(solid.blocks))
+
+
+def _filed(
+    samples: Samples,
+    grid: tuple[NDArray[np.float64], float],
+    table: NDArray[np.int32],
+    blocks: int,
+) -> Filed:
+    count = len(samples.points)
+    bin_of, places = np.empty(count, np.int32), np.empty(count, np.int32)
+    first = np.empty(blocks * bins.BINS**3 + 1, np.int32)
+    bins.find_bins(0, count, samples.points, *grid, table, bin_of)
+    bins.sort_bins(bin_of, first, places)
+    filed = np.empty((first[-1], 8), np.float32)
+    bins.file_samples(
+        0, count, samples.points, samples.normals, samples.weights, samples.view_of, *grid, places,
+        filed,
+    )  # fmt: skip
+    return Filed(first, filed)
+
+
 def extract(
-    solid: Solid, samples: Samples, evidence: Evidence, *, threads: int, progress: Progress
+    solid: Solid,
+    samples: Samples,
+    filed: Filed,
+    evidence: Evidence,
+    *,
+    threads: int,
+    progress: Progress,
 ) -> Mesh:
     """Return the closed mesh of the solid's boundary, every vertex moved onto the samples around
-    it.
+    it, which were `filed` when the solid had no more blocks than now.
 
     The net has one vertex a mixed cell and one quadrilateral a crossed edge (surface nets, Gibson
     1998). Vertices with samples in reach go to the zero of their implicit moving least squares
@@ -46,7 +92,10 @@ def extract(
     is interpolated on the grid.
     """
     net, outward, quads = _net(solid, threads=threads)
-    first, filed = _filed(solid, samples, threads=threads)
+    kept = np.empty(len(net), np.bool_)
+    large = parallel.beside(nets.find_large, quads, CRUMB // 2, kept)
+    added = len(solid.blocks) * bins.BINS**3 + 1 - len(filed.first)  # bins without samples
+    first = np.append(filed.first, np.full(added, filed.first[-1]))
     pixel = samples.footprint / solid.voxel
     reach = max(REACH_VOXELS, REACH_PIXELS * pixel)
     noise = max(0.0, samples.noise / samples.footprint - EXACT)
@@ -54,8 +103,8 @@ def extract(
     trust = 1 / (1 + (noise / DOUBT) ** 2)
     vertices, support = np.empty((len(net), 3)), np.empty(len(net), np.int32)
     parallel.run(
-        snap.snap, len(net), net, outward, solid.origin, solid.voxel, solid.table, first, filed,
-        reach, SHELL, max(1.5 * width, REACH_PIXELS * pixel), width, trust, ROUNDS,
+        snap.snap, len(net), net, outward, solid.origin, solid.voxel, solid.table, first,
+        filed.samples, reach, SHELL, max(1.5 * width, REACH_PIXELS * pixel), width, trust, ROUNDS,
         BESIDE * max(1.0, pixel), len(evidence.cameras), vertices, support,
         threads=threads, on_chunk=lambda share: progress("fitting the surface", share),
     )  # fmt: skip
@@ -63,6 +112,9 @@ def extract(
         snap.settle_walls, len(vertices), vertices, outward, support, evidence.inverse_depth,
         evidence.cameras, evidence.steepest, solid.voxel, threads=threads,
     )  # fmt: skip
+    if 0 < large() < len(net):  # specks and bubbles
+        count, polygons = nets.drop_pieces(kept, vertices, outward, support, quads)
+        vertices, support, quads = vertices[:count], support[:count], quads[:polygons]
     faces = np.empty((2 * len(quads), 3), np.int32)
     parallel.run(
         nets.split_quads, len(quads), quads, vertices, outward, samples.pixel, faces,
@@ -106,37 +158,4 @@ def _net(
     parallel.run(
         nets.fill_elements, count, *stored, first, vertices, outward, quads, threads=threads
     )
-    vertices, outward, quads = _without_crumbs(vertices, outward, quads)
     return vertices, outward, quads
-
-
-def _filed(
-    solid: Solid, samples: Samples, *, threads: int
-) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
-    """Return the first sample of every bin, and the samples in the bins' order, see
-    `kernels.bins.file_samples`.
-    """
-    count = len(samples.points)
-    bin_of, places = np.empty(count, np.int32), np.empty(count, np.int32)
-    first = np.empty(len(solid.blocks) * bins.BINS**3 + 1, np.int32)
-    grid = (solid.origin, solid.voxel)
-    parallel.run(bins.find_bins, count, samples.points, *grid, solid.table, bin_of, threads=threads)
-    bins.sort_bins(bin_of, first, places)
-    filed = np.empty((first[-1], 8), np.float32)
-    parallel.run(
-        bins.file_samples, count, samples.points, samples.normals, samples.weights,
-        samples.view_of, *grid, places, filed, threads=threads,
-    )  # fmt: skip
-    return first, filed
-
-
-def _without_crumbs(
-    vertices: NDArray[np.float64], outward: NDArray[np.float64], quads: NDArray[np.int32]
-) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int32]]:
-    """Return the net without its smallest closed pieces, specks and bubbles, if others are left."""
-    kept = np.empty(len(vertices), np.bool_)
-    large = nets.find_large(quads, CRUMB // 2, kept)
-    if large in (0, len(vertices)):
-        return vertices, outward, quads
-    count, polygons = nets.drop_pieces(kept, vertices, outward, quads)
-    return vertices[:count], outward[:count], quads[:polygons]

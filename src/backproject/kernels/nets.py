@@ -346,7 +346,7 @@ def find_large(polygons, least, large):
 
 
 @njit(cache=True, nogil=True)
-def drop_pieces(kept, vertices, outward, quads):
+def drop_pieces(kept, vertices, outward, support, quads):
     """Move the vertices that are `kept` (V,) to the front of their arrays, and the quadrilaterals
     between them; return how many of each there are. In place, as `kernels.samples.close_ranks`.
     """
@@ -358,6 +358,7 @@ def drop_pieces(kept, vertices, outward, quads):
             for axis in range(3):
                 vertices[count, axis] = vertices[v, axis]
                 outward[count, axis] = outward[v, axis]
+            support[count] = support[v]
             count += 1
     polygons = 0
     for q in range(quads.shape[0]):
