@@ -52,7 +52,8 @@ class Aside:
 
     def start(self) -> None:
         """Call it in a thread."""
-        self.thread = Thread(target=self.run, daemon=True)  # or Blender would wait for it to quit
+        # A daemon, or Blender would wait for all of it to quit; so it waits for one kernel at most.
+        self.thread = Thread(target=self.run, daemon=True)
         self.thread.start()
 
     @property

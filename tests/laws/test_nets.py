@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from backproject.fusion.closing import close
+from backproject.fusion.closing import close, count_bounds
 from backproject.fusion.solid import Solid, make_well_composed
 from backproject.kernels import blocks as kernel
-from backproject.kernels import nets
+from backproject.kernels import nets, regions
 
 BITS = np.array([[mask >> bit & 1 for bit in range(8)] for mask in range(256)], bool)
 NEIGHBOURS = [(a, b) for a in range(8) for b in range(8) if bin(a ^ b).count("1") == 1]
@@ -164,6 +164,31 @@ def test_a_body_seen_from_all_sides_stays_solid():
     before = corners_of(solid)
     close(solid, None, threads=1)
     np.testing.assert_array_equal(corners_of(solid), before)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_walls_and_backs_are_the_faces_of_hidden_corners(seed):
+    # Unstored are a hidden block, a free one beside it, and all around; what an unstored block
+    # has to do with corners that are stored is counted by these.
+    rng = np.random.default_rng(seed)
+    corners = rng.choice([kernel.FREE, kernel.HIDDEN, kernel.SHELL], (16,) * 3).astype(np.uint8)
+    corners[:8, :8, :8], corners[8:16, :8, :8] = kernel.HIDDEN, kernel.FREE
+    solid = solid_of(corners, unstored={(1, 1, 1), (2, 1, 1)})
+    count = len(solid.blocks)
+    hidden, shell = np.empty(8 * count, np.uint64), np.empty(8 * count, np.uint64)
+    regions.find_hidden(0, count, solid.rows, hidden, shell)
+    states, stored = corners_of(solid), np.repeat(solid.table >= 0, 8, axis=0)
+    stored = stored.repeat(8, axis=1).repeat(8, axis=2)
+    walls = backs = 0
+    for axis, turned in itertools.product(range(3), (False, True)):
+        one, other = (np.delete(states, end, axis) for end in (-1, 0))
+        own, others = (np.delete(stored, end, axis) for end in (-1, 0))
+        if turned:
+            one, other, own, others = other, one, others, own
+        faces = (one == kernel.HIDDEN) & (own | ~others)
+        walls += np.count_nonzero(faces & (other == kernel.FREE))
+        backs += np.count_nonzero(faces & (other == kernel.SHELL))
+    assert count_bounds(solid, hidden, shell, threads=1) == (walls, backs)
 
 
 @pytest.mark.parametrize(("opening", "stays"), [(1, True), (2, True), (4, False), (5, False)])

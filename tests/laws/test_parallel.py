@@ -2,7 +2,7 @@
 
 import threading
 import time
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -143,6 +143,28 @@ def test_kernels_are_run_without_a_helper_that_is_busy():
         assert sorted(done) == list(range(100))
         may_end.set()
         assert busy()
+
+
+def test_a_helper_that_cannot_be_started_leaves_none_behind(monkeypatch):
+    began, ended, submit = threading.Event(), [], ThreadPoolExecutor.submit
+
+    def only_once(pool, work):
+        if began.wait(0):
+            raise RuntimeError("can't start new thread")
+        future = submit(pool, work)
+        began.wait(10)
+        return future
+
+    def kernel(start, _stop):
+        began.set()
+        time.sleep(0.1)
+        ended.append(start)
+
+    monkeypatch.setattr(ThreadPoolExecutor, "submit", only_once)
+    with parallel.at_most(3):
+        with pytest.raises(RuntimeError, match="new thread"):
+            parallel.run(kernel, 100)
+        assert len(ended) == 1
 
 
 def test_a_failure_beside_is_raised_where_it_is_waited_for():

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +14,8 @@ from backproject.fusion.evidence import Evidence
 from backproject.fusion.solid import Solid
 from backproject.kernels import blocks as kernel
 from backproject.kernels import cut, parallel, regions
+
+Slices: TypeAlias = tuple[slice, ...]
 
 BACK_COST = 0.5
 """What a face of a sheet's back costs, against 1 for a face that nothing supports.
@@ -60,14 +64,10 @@ def close(solid: Solid, evidence: Evidence | None, *, threads: int) -> None:
     count = len(solid.blocks)
     hidden, shell = np.empty(8 * count, np.uint64), np.empty(8 * count, np.uint64)
     parallel.run(regions.find_hidden, count, solid.rows, hidden, shell, threads=threads)
-    walls, backs = np.empty(count, np.int64), np.empty(count, np.int64)
-    parallel.run(
-        regions.count_faces, count, solid.blocks, solid.table, hidden, shell, walls, backs,
-        threads=threads,
-    )  # fmt: skip
-    if walls.sum() == 0:
+    walls, backs = count_bounds(solid, hidden, shell, threads=threads)
+    if walls == 0:
         return
-    if evidence and (walls.sum() <= MANY * backs.sum() or len(evidence.cameras) < SHOWN):
+    if evidence and (walls <= MANY * backs or len(evidence.cameras) < SHOWN):
         evidence = None
     found = _Regions.of(solid, hidden, shell, evidence, threads)
     graph = _Graph.of(solid, found, threads)
@@ -79,6 +79,23 @@ def close(solid: Solid, evidence: Evidence | None, *, threads: int) -> None:
     chosen = found.node_of >= 0
     solid.table[chosen] = np.where(free[found.node_of[chosen]], kernel.OUTSIDE, kernel.INSIDE)
     _store_between(solid)
+
+
+def count_bounds(
+    solid: Solid, hidden: NDArray[np.uint64], shell: NDArray[np.uint64], *, threads: int
+) -> tuple[int, int]:
+    """Return how many faces hidden space has to free space and to the shell: all walls and backs.
+
+    `hidden` and `shell` (8 B,) are the sets of corners of the stored blocks' parts.
+    """
+    count = len(solid.blocks)
+    walls, backs = np.empty(count, np.int64), np.empty(count, np.int64)
+    parallel.run(
+        regions.count_faces, count, solid.blocks, solid.table, hidden, shell, walls, backs,
+        threads=threads,
+    )  # fmt: skip
+    unstored = sum(int(np.count_nonzero(differ)) for *_, differ in _unlike(solid.table))
+    return int(walls.sum()) + unstored * kernel.SIDE**2, int(backs.sum())
 
 
 @dataclass(frozen=True)
@@ -212,7 +229,7 @@ def _minimum_cut(found: _Regions, graph: _Graph) -> NDArray[np.bool_]:
     a, b, faces = graph.edges.T
     face_cost = faces * np.where(hidden[a] | hidden[b], 1, CAP_COST)
     costs = ((SCALE * cost).astype(np.int64) for cost in (face_cost, solid_cost, free_cost))
-    # From the free end, because most closed shapes have few walls: little flows.
+    # The free side is the source: what costs the same on either stays solid.
     return np.asarray(cut.minimum_cut(graph.edges, *costs) | found.certain)
 
 
@@ -221,11 +238,18 @@ def _store_between(solid: Solid) -> None:
     between.
     """
     between = np.zeros(solid.table.shape, bool)
-    for axis in range(3):
-        here = tuple(slice(None, -1) if a == axis else slice(None) for a in range(3))
-        there = tuple(slice(1, None) if a == axis else slice(None) for a in range(3))
-        a, b = solid.table[here], solid.table[there]
-        differ = (a < 0) & (b < 0) & (a != b)
+    for here, there, differ in _unlike(solid.table):
         between[here] |= differ
         between[there] |= differ
     solid.store_as_is(np.argwhere(between))
+
+
+def _unlike(table: NDArray[np.int32]) -> Iterator[tuple[Slices, Slices, NDArray[np.bool_]]]:
+    """Yield for each axis where blocks and those after them are in the table, and which of these
+    pairs are not stored and differ.
+    """
+    for axis in range(3):
+        here = tuple(slice(None, -1) if a == axis else slice(None) for a in range(3))
+        there = tuple(slice(1, None) if a == axis else slice(None) for a in range(3))
+        a, b = table[here], table[there]
+        yield here, there, (a < 0) & (b < 0) & (a != b)

@@ -12,7 +12,7 @@ from backproject.errors import InputError
 from backproject.fusion.closing import close
 from backproject.fusion.evidence import observe
 from backproject.fusion.solid import carve, make_well_composed
-from backproject.fusion.surface import extract, file_samples, seen_part
+from backproject.fusion.surface import extract, seen_part, sort_samples
 from backproject.geometry.mesh import Mesh
 from backproject.geometry.views import ViewSet
 from backproject.kernels import parallel
@@ -81,12 +81,12 @@ def _fused(
     evidence, samples = observe(views, noise=noise, threads=threads)
     progress("sampling the depth maps", 1.0)
     solid = carve(evidence, samples, resolution=resolution, threads=threads, progress=progress)
-    filed = file_samples(solid, samples)  # beside what follows, of which parts take one core
+    order = sort_samples(solid, samples)  # beside what follows, of which parts take one core
     progress("closing what nobody saw", 0.0)
     close(solid, evidence, threads=threads)
     make_well_composed(solid, threads=threads)
     progress("closing what nobody saw", 1.0)
-    mesh = extract(solid, samples, filed(), evidence, threads=threads, progress=progress)
+    mesh = extract(solid, samples, order(), evidence, threads=threads, progress=progress)
     mesh = seen_part(mesh) if surface == "seen" else mesh
     if views.colors is None:
         return mesh

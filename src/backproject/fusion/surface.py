@@ -38,53 +38,45 @@ CRUMB = 30
 
 
 @dataclass(frozen=True)
-class Filed:
-    """Samples by where they are: `samples` (S, 8) in the order of the bins, see
-    `kernels.bins.file_samples`, and the first of each bin, `first` (blocks * bins + 1,).
+class Order:
+    """The samples' places (S,) in the order of their bins, -1 if in none, and the first place of
+    each bin, `first` (blocks * bins + 1,).
     """
 
     first: NDArray[np.int32]
-    samples: NDArray[np.float32]
+    places: NDArray[np.int32]
 
 
-def file_samples(solid: Solid, samples: Samples) -> Callable[[], Filed]:
+def sort_samples(solid: Solid, samples: Samples) -> Callable[[], Order]:
     """Begin to sort the samples into bins within the solid's stored blocks, all of which lie in
     one; return what waits for the end. The solid may be changed meanwhile.
     """
-    grid = (solid.origin, solid.voxel)
-    return parallel.beside(_filed, samples, grid, solid.table.copy(), len(solid.blocks))
+    grid = (solid.origin, solid.voxel, solid.table.copy())
+    return parallel.beside(_sorted, samples, grid, len(solid.blocks))
 
 
-def _filed(
-    samples: Samples,
-    grid: tuple[NDArray[np.float64], float],
-    table: NDArray[np.int32],
-    blocks: int,
-) -> Filed:
+def _sorted(
+    samples: Samples, grid: tuple[NDArray[np.float64], float, NDArray[np.int32]], blocks: int
+) -> Order:
     count = len(samples.points)
     bin_of, places = np.empty(count, np.int32), np.empty(count, np.int32)
     first = np.empty(blocks * bins.BINS**3 + 1, np.int32)
-    bins.find_bins(0, count, samples.points, *grid, table, bin_of)
+    bins.find_bins(0, count, samples.points, *grid, bin_of)
     bins.sort_bins(bin_of, first, places)
-    filed = np.empty((first[-1], 8), np.float32)
-    bins.file_samples(
-        0, count, samples.points, samples.normals, samples.weights, samples.view_of, *grid, places,
-        filed,
-    )  # fmt: skip
-    return Filed(first, filed)
+    return Order(first, places)
 
 
 def extract(
     solid: Solid,
     samples: Samples,
-    filed: Filed,
+    order: Order,
     evidence: Evidence,
     *,
     threads: int,
     progress: Progress,
 ) -> Mesh:
     """Return the closed mesh of the solid's boundary, every vertex moved onto the samples around
-    it, which were `filed` when the solid had no more blocks than now.
+    it, whose `order` was found when the solid had no more blocks than now.
 
     The net has one vertex a mixed cell and one quadrilateral a crossed edge (surface nets, Gibson
     1998). Vertices with samples in reach go to the zero of their implicit moving least squares
@@ -94,8 +86,13 @@ def extract(
     net, outward, quads = _net(solid, threads=threads)
     kept = np.empty(len(net), np.bool_)
     large = parallel.beside(nets.find_large, quads, CRUMB // 2, kept)
-    added = len(solid.blocks) * bins.BINS**3 + 1 - len(filed.first)  # bins without samples
-    first = np.append(filed.first, np.full(added, filed.first[-1]))
+    added = len(solid.blocks) * bins.BINS**3 + 1 - len(order.first)  # bins without samples
+    first = np.append(order.first, np.full(added, order.first[-1]))
+    filed = np.empty((first[-1], 8), np.float32)
+    parallel.run(
+        bins.file_samples, len(samples.points), samples.points, samples.normals, samples.weights,
+        samples.view_of, solid.origin, solid.voxel, order.places, filed, threads=threads,
+    )  # fmt: skip
     pixel = samples.footprint / solid.voxel
     reach = max(REACH_VOXELS, REACH_PIXELS * pixel)
     noise = max(0.0, samples.noise / samples.footprint - EXACT)
@@ -103,8 +100,8 @@ def extract(
     trust = 1 / (1 + (noise / DOUBT) ** 2)
     vertices, support = np.empty((len(net), 3)), np.empty(len(net), np.int32)
     parallel.run(
-        snap.snap, len(net), net, outward, solid.origin, solid.voxel, solid.table, first,
-        filed.samples, reach, SHELL, max(1.5 * width, REACH_PIXELS * pixel), width, trust, ROUNDS,
+        snap.snap, len(net), net, outward, solid.origin, solid.voxel, solid.table, first, filed,
+        reach, SHELL, max(1.5 * width, REACH_PIXELS * pixel), width, trust, ROUNDS,
         BESIDE * max(1.0, pixel), len(evidence.cameras), vertices, support,
         threads=threads, on_chunk=lambda share: progress("fitting the surface", share),
     )  # fmt: skip

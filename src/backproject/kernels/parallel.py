@@ -43,7 +43,7 @@ def at_most(threads: int) -> Iterator[None]:
     finally:
         _team.reset(token)
         if pool is not None:
-            pool.shutdown()
+            pool.shutdown(cancel_futures=True)
 
 
 def available_threads() -> int:
@@ -78,7 +78,7 @@ def run(
     on_chunk: Callable[[float], None] | None = None,
 ) -> None:
     """Call `kernel(start, stop, *arguments)` over ranges that cover `[0, count)`, on `threads`
-    threads (0: all cores), this one among them.
+    threads (0: as `available_threads` tells), this one among them.
 
     Ranges are several to a thread, so that uneven items even out. `on_chunk` hears the finished
     share from 0 to 1, on this thread. After an exception in any range no further one begins, and
@@ -108,7 +108,8 @@ def run(
     helped: list[Future[None]] = []
     with _pool_of(helpers) as pool:
         try:
-            helped += [pool.submit(work) for _ in range(helpers)]
+            for _ in range(helpers):
+                helped.append(pool.submit(work))
             work(on_chunk)
             _wait_for(helped)
         except BaseException as failure:  # Ctrl-C while waiting
