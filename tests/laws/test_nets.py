@@ -226,3 +226,18 @@ def test_the_narrowest_place_is_where_a_bottle_is_closed():
     after = corners_of(solid)[8:40, 8:40, 8:40]
     assert (after[10:22, 10:22, 3:15] == kernel.HIDDEN).all()
     assert (after[8:24, 8:24, 17:24] == kernel.FREE).all()
+
+
+def test_what_is_kept_moves_to_the_front_and_stays_together():
+    rng = np.random.default_rng(3)
+    kept = rng.random(60) < 0.6
+    vertices, outward, support = rng.random((60, 3)), rng.random((60, 3)), rng.permutation(60)
+    quads = np.concatenate([rng.choice(np.flatnonzero(kept == one), (20, 4)) for one in (0, 1)])
+    quads = rng.permutation(quads).astype(np.int32)
+    whole = np.concatenate([vertices, outward, support[:, None]], axis=1)
+    expected = whole[kept], whole[quads[kept[quads[:, 0]]]]
+    count, polygons = nets.drop_pieces(kept, vertices, outward, support, quads)
+    assert (count, polygons) == (np.count_nonzero(kept), 20)
+    after = np.concatenate([vertices, outward, support[:, None]], axis=1)[:count]
+    np.testing.assert_array_equal(after, expected[0])
+    np.testing.assert_array_equal(after[quads[:polygons]], expected[1])
