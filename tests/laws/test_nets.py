@@ -9,10 +9,14 @@ from hypothesis import strategies as st
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
+import backproject as bp
 from backproject.fusion.closing import close, count_bounds
-from backproject.fusion.solid import Solid, make_well_composed
+from backproject.fusion.evidence import observe
+from backproject.fusion.solid import Solid, carve, make_well_composed
+from backproject.fusion.surface import extract, sort_samples
 from backproject.kernels import blocks as kernel
 from backproject.kernels import nets, regions
+from backproject.progress import silent
 
 BITS = np.array([[mask >> bit & 1 for bit in range(8)] for mask in range(256)], bool)
 NEIGHBOURS = [(a, b) for a in range(8) for b in range(8) if bin(a ^ b).count("1") == 1]
@@ -241,3 +245,20 @@ def test_what_is_kept_moves_to_the_front_and_stays_together():
     after = np.concatenate([vertices, outward, support[:, None]], axis=1)[:count]
     np.testing.assert_array_equal(after, expected[0])
     np.testing.assert_array_equal(after[quads[:polygons]], expected[1])
+
+
+def test_blocks_stored_after_samples_were_sorted_change_no_mesh():
+    corners = np.concatenate([np.eye(3), -np.eye(3)])
+    faces = [(0, 1, 2), (1, 3, 2), (3, 4, 2), (4, 0, 2), (1, 0, 5), (3, 1, 5), (4, 3, 5), (0, 4, 5)]
+    views = bp.render(bp.Mesh(0.4 * corners, np.array(faces)), bp.Rig.fibonacci(8, size=64))
+    evidence, samples = observe(views, noise=None, threads=1)
+    solid = carve(evidence, samples, resolution=64, threads=1, progress=silent)
+    make_well_composed(solid, threads=1)
+    order = sort_samples(solid, samples)()
+    meshes = [extract(solid, samples, order, evidence, threads=1, progress=silent)]
+    unstored = np.argwhere(solid.table[1:-1, 1:-1, 1:-1] < 0) + 1
+    assert len(unstored) > 20
+    solid.store_as_is(unstored)
+    meshes.append(extract(solid, samples, order, evidence, threads=1, progress=silent))
+    for field in ("vertices", "faces", "support"):
+        np.testing.assert_array_equal(getattr(meshes[0], field), getattr(meshes[1], field))
