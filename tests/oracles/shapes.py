@@ -43,16 +43,18 @@ def sphere(radius=1.0, splits=4):
 
 
 def off_sphere(mesh, radius):
-    """Return how far a mesh lies outside a sphere: its vertices (V,), and its area in the mean; and
-    how far inside the area would lie if the vertices lay on it, by the chords.
+    """Return how far a mesh lies off a sphere: its vertices (V,), outward; its area in the mean,
+    outward and to either side; and how far inside the area would lie if the vertices lay on it, by
+    the chords.
     """
     a, b, c = (mesh.triangles[:, k] for k in range(3))
-    sides = [(a, b), (b, c), (c, a)]
-    # the mean over the middles of the sides is exact for what is quadratic
-    middles = sum(np.linalg.norm((p + q) / 2, axis=1) for p, q in sides) / 3 - radius
-    chords = sum(((p - q) ** 2).sum(axis=1) for p, q in sides) / 24 / radius
-    of_area = [np.average(each, weights=mesh.face_areas) for each in (middles, chords)]
-    return np.linalg.norm(mesh.vertices, axis=1) - radius, *of_area
+    steps = (np.arange(8) + 1 / 3) / 8
+    shares = [(1 - u - v, u, v) for u in steps for v in steps if u + v < 1]
+    heights = [np.linalg.norm(i * a + j * b + k * c, axis=1) - radius for i, j, k in shares]
+    outward, either = np.mean(heights, axis=0), np.mean(np.abs(heights), axis=0)
+    chords = sum(((p - q) ** 2).sum(axis=1) for p, q in [(a, b), (b, c), (c, a)]) / 24 / radius
+    areas = [np.average(each, weights=mesh.face_areas) for each in (outward, either, chords)]
+    return np.linalg.norm(mesh.vertices, axis=1) - radius, *areas
 
 
 def rectangle(low, high, height=0.0):

@@ -12,7 +12,7 @@ from backproject.errors import ReconstructionError
 from backproject.fusion.evidence import EXACT, Evidence, Samples
 from backproject.fusion.solid import SHELL, Solid
 from backproject.geometry.mesh import Mesh
-from backproject.kernels import bins, nets, parallel, snap
+from backproject.kernels import bins, nets, parallel, residuals, snap
 from backproject.kernels import blocks as kernel
 from backproject.progress import Progress
 
@@ -31,6 +31,10 @@ WIDER, WIDEST = 8.0, 3.0
 DOUBT = 0.15
 """Noise, in footprints, at which a sample's own normal, a difference of depths, is half trusted."""
 ROUNDS = 5
+UNSURE = 0.005
+"""Noise, in footprints, that holds a vertex where it is by the weight of one sample more."""
+STILL = 100.0
+"""Held by the weight of so many samples, all vertices are left where they are."""
 BESIDE = 1.5
 """How many voxels or pixels from a vertex a sample still supports it, whichever are wider."""
 CRUMB = 30
@@ -80,8 +84,10 @@ def extract(
 
     The net has one vertex a mixed cell and one quadrilateral a crossed edge (surface nets, Gibson
     1998). Vertices with samples in reach go to the zero of their implicit moving least squares
-    (Kolluri 2008), see `kernels.snap`; the others to where the views' free space begins. No value
-    is interpolated on the grid.
+    (Kolluri 2008), see `kernels.snap`; the others to where the views' free space begins. Then all
+    are moved so that the triangles between them lie on the samples as well as they can, in the mean
+    square (Hoppe et al. 1993), see `kernels.residuals`; the less the noisier these are. No value is
+    interpolated on the grid.
     """
     net, outward, quads = _net(solid, threads=threads)
     kept = np.empty(len(net), np.bool_)
@@ -117,7 +123,34 @@ def extract(
         nets.split_quads, len(quads), quads, vertices, outward, samples.pixel, faces,
         threads=threads,
     )  # fmt: skip
+    damping = residuals.DAMPING + (noise / UNSURE) ** 2
+    if damping < STILL:
+        _fit_faces(faces, vertices, outward, solid, first, filed, damping, threads=threads)
     return Mesh(vertices, faces, support)
+
+
+def _fit_faces(
+    faces: NDArray[np.int32],
+    vertices: NDArray[np.float64],
+    outward: NDArray[np.float64],
+    solid: Solid,
+    first: NDArray[np.int32],
+    filed: NDArray[np.float32],
+    damping: float,
+    *,
+    threads: int,
+) -> None:
+    """Move the vertices so that the faces between them lie on the filed samples."""
+    sums, moves = np.empty((len(faces), residuals.SUMS), np.float32), np.empty(len(vertices))
+    groups = -(-len(faces) // (2 * residuals.TOGETHER))
+    parallel.run(
+        residuals.add_up_residuals, groups, faces, vertices, outward, solid.origin, solid.voxel,
+        solid.table, first, filed, sums, threads=threads,
+    )  # fmt: skip
+    residuals.find_moves(faces, sums, damping, residuals.STEPS, moves)
+    parallel.run(
+        residuals.move, len(vertices), moves, outward, solid.voxel, vertices, threads=threads
+    )
 
 
 def seen_part(mesh: Mesh) -> Mesh:

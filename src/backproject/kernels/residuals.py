@@ -1,0 +1,202 @@
+"""How far samples lie off the triangles of a mesh, and its vertices moved so that they do less."""
+
+import numpy as np
+from numba import njit
+
+from backproject.kernels import ANY_ORDER
+from backproject.kernels.bins import BINS, ONE, POOL, ZERO, collect_some, padded
+
+FACING = np.float32(0.1)
+"""Least cosine between a triangle's normal and that of a sample that may lie on it."""
+WITHIN = 0.5
+"""How many voxels off a triangle a sample may lie and still belong to it."""
+TOGETHER, ASIDE = 16, 5.0
+"""So many quadrilaterals look for samples together; fewer where they do not lie within so many
+voxels.
+"""
+DAMPING = 0.5
+"""Weight that holds a vertex where it is, of as many samples."""
+STEP = 1.2
+"""How far a step goes, in mean heights of the samples around a vertex; below 2 all converge."""
+STEPS = 2
+SUMS = 12
+"""Numbers that are kept of each triangle."""
+FLAT = np.float32(1e-12)
+"""Square of a parallelogram's area, in voxels, below which a triangle has no normal."""
+
+
+@njit(cache=True, nogil=True)
+def add_up_residuals(
+    start, stop, faces, vertices, outward, origin, voxel, table, first, filed, sums
+):
+    """Fill `sums` (F, `SUMS`) for groups [start, stop) of the `faces` (F, 3): halves of `TOGETHER`
+    quadrilaterals each, as `nets.split_quads` writes them.
+
+    A sample lies on a triangle if its foot does, it is within `WITHIN`, and faces the same way. The
+    first nine are sums over them: their number, u, v, u u, u v, v v, h, u h and v h, for their
+    heights h, in voxels, and barycentric coordinates u of the second and v of the third corner. The
+    last three are how far the triangle rises where each of its corners is moved along `outward`.
+    """
+    scale = 1.0 / voxel
+    wide = ASIDE * voxel
+    pool, frame = np.empty((8, POOL + 1), np.float32), np.empty(9, np.float32)
+    slabs = np.empty(BINS * max(table.shape[0], table.shape[1]) + 1, np.int64)
+    low, high, corner, box = np.empty(3), np.empty(3), np.empty(3), np.empty((2, 3))
+    begin, last = start * TOGETHER, min(stop * TOGETHER, len(faces) // 2)
+    while begin < last:
+        # A group begins where it does whoever works on it, and so does what it rounds from.
+        limit = min(last, (begin // TOGETHER + 1) * TOGETHER)
+        end = run_end(begin, limit, faces, vertices, wide, low, high)
+        for axis in range(3):
+            box[0, axis] = (low[axis] - origin[axis]) * scale - WITHIN
+            box[1, axis] = (high[axis] - origin[axis]) * scale + WITHIN
+            corner[axis] = np.floor(box[0, axis])
+        held, _ = collect_some(box, corner, 0, table, first, filed, pool, slabs)
+        lanes = np.uint64(padded(held))
+        for axis in range(3):
+            corner[axis] = origin[axis] + voxel * corner[axis]
+        for f in range(2 * begin, 2 * end):
+            a = faces[f, 0]
+            set_up(vertices, a, faces[f, 1], faces[f, 2], scale, frame)
+            x = np.float32((vertices[a, 0] - corner[0]) * scale)
+            y = np.float32((vertices[a, 1] - corner[1]) * scale)
+            z = np.float32((vertices[a, 2] - corner[2]) * scale)
+            add_up(x, y, z, frame, pool, lanes, sums, f)
+            for n in range(3):
+                v = faces[f, n]
+                sums[f, 9 + n] = (
+                    frame[0] * outward[v, 0] + frame[1] * outward[v, 1] + frame[2] * outward[v, 2]
+                )
+        begin = end
+
+
+@njit(cache=True, nogil=True)
+def run_end(begin, stop, faces, vertices, wide, low, high):
+    """Return the end of the run of quadrilaterals from `begin`, at most `stop`, that lie within a
+    box no wider than `wide`, and its corners `low` and `high` (3,).
+    """
+    for axis in range(3):
+        low[axis], high[axis] = np.inf, -np.inf
+    for q in range(begin, stop):
+        x0, y0, z0, x1, y1, z1 = low[0], low[1], low[2], high[0], high[1], high[2]
+        for n in range(4):
+            v = faces[2 * q, n] if n < 3 else faces[2 * q + 1, 2]
+            x, y, z = vertices[v, 0], vertices[v, 1], vertices[v, 2]
+            x0, y0, z0 = min(x0, x), min(y0, y), min(z0, z)
+            x1, y1, z1 = max(x1, x), max(y1, y), max(z1, z)
+        if q > begin and max(x1 - x0, y1 - y0, z1 - z0) > wide:
+            return q
+        low[0], low[1], low[2], high[0], high[1], high[2] = x0, y0, z0, x1, y1, z1
+    return stop
+
+
+@njit(cache=True, nogil=True)
+def set_up(vertices, a, b, c, scale, frame):
+    """Fill `frame` (9,) with the unit normal of a triangle and the gradients of the barycentric
+    coordinates of its second and third corner, in voxels; zeros if it has no normal.
+    """
+    ex = np.float32((vertices[b, 0] - vertices[a, 0]) * scale)
+    ey = np.float32((vertices[b, 1] - vertices[a, 1]) * scale)
+    ez = np.float32((vertices[b, 2] - vertices[a, 2]) * scale)
+    fx = np.float32((vertices[c, 0] - vertices[a, 0]) * scale)
+    fy = np.float32((vertices[c, 1] - vertices[a, 1]) * scale)
+    fz = np.float32((vertices[c, 2] - vertices[a, 2]) * scale)
+    nx, ny, nz = ey * fz - ez * fy, ez * fx - ex * fz, ex * fy - ey * fx
+    square = nx * nx + ny * ny + nz * nz
+    inverse = ONE / square if square > FLAT else ZERO
+    unit = np.sqrt(inverse)
+    frame[0], frame[1], frame[2] = nx * unit, ny * unit, nz * unit
+    frame[3] = (fy * nz - fz * ny) * inverse
+    frame[4] = (fz * nx - fx * nz) * inverse
+    frame[5] = (fx * ny - fy * nx) * inverse
+    frame[6] = (ny * ez - nz * ey) * inverse
+    frame[7] = (nz * ex - nx * ez) * inverse
+    frame[8] = (nx * ey - ny * ex) * inverse
+
+
+@njit(cache=True, nogil=True, forceinline=True, fastmath=ANY_ORDER)
+def add_up(x, y, z, frame, pool, lanes, sums, f):
+    """Fill the first nine of row `f` of `sums` for a triangle with its first corner at (x, y, z).
+
+    A triangle without a normal faces no sample.
+    """
+    nx, ny, nz = frame[0], frame[1], frame[2]
+    ux, uy, uz = frame[3], frame[4], frame[5]
+    vx, vy, vz = frame[6], frame[7], frame[8]
+    within = np.float32(WITHIN)
+    number = su = sv = suu = suv = svv = sh = suh = svh = ZERO
+    for s in range(lanes):
+        dx, dy, dz = pool[0, s] - x, pool[1, s] - y, pool[2, s] - z
+        h = dx * nx + dy * ny + dz * nz
+        u = dx * ux + dy * uy + dz * uz
+        v = dx * vx + dy * vy + dz * vz
+        cosine = pool[3, s] * nx + pool[4, s] * ny + pool[5, s] * nz
+        on = (abs(h) <= within) & (u >= ZERO) & (v >= ZERO) & (u + v <= ONE) & (cosine >= FACING)
+        one = ONE if on else ZERO
+        h *= one
+        number += one
+        su += u * one
+        sv += v * one
+        suu += u * u * one
+        suv += u * v * one
+        svv += v * v * one
+        sh += h
+        suh += u * h
+        svh += v * h
+    sums[f, 0], sums[f, 1], sums[f, 2] = number, su, sv
+    sums[f, 3], sums[f, 4], sums[f, 5] = suu, suv, svv
+    sums[f, 6], sums[f, 7], sums[f, 8] = sh, suh, svh
+
+
+@njit(cache=True, nogil=True)
+def find_moves(faces, sums, damping, steps, moves):
+    """Fill `moves` (V,) with how many voxels along their directions vertices go in so many steps
+    towards where the samples lie off the triangles least, in the mean square.
+
+    A step moves every vertex by the mean of what is left of the heights around, weighted by its
+    barycentric coordinate there: Richardson's iteration for the normal equations, with the sums of
+    their rows on the diagonal, by which it converges on any mesh. Few steps leave alone what few
+    samples tell, and so does `damping`, in samples at the vertex.
+    """
+    count = len(moves)
+    pull, weight = np.zeros(count), np.full(count, damping)
+    for f in range(len(faces)):
+        number = sums[f, 0]
+        if number == ZERO:
+            continue
+        a, b, c = faces[f, 0], faces[f, 1], faces[f, 2]
+        weight[a] += number - sums[f, 1] - sums[f, 2]
+        weight[b] += sums[f, 1]
+        weight[c] += sums[f, 2]
+        pull[a] += sums[f, 9] * (sums[f, 6] - sums[f, 7] - sums[f, 8])
+        pull[b] += sums[f, 10] * sums[f, 7]
+        pull[c] += sums[f, 11] * sums[f, 8]
+    for v in range(count):
+        moves[v] = STEP * pull[v] / weight[v] if weight[v] else 0.0
+    for _ in range(1, steps):
+        pull[:] = 0.0
+        for f in range(len(faces)):
+            number = sums[f, 0]
+            if number == ZERO:
+                continue
+            a, b, c = faces[f, 0], faces[f, 1], faces[f, 2]
+            rise = moves[a] * sums[f, 9]
+            in_u, in_v = moves[b] * sums[f, 10] - rise, moves[c] * sums[f, 11] - rise
+            u, v, uv = sums[f, 1], sums[f, 2], sums[f, 4]
+            left = sums[f, 6] - rise * number - in_u * u - in_v * v
+            left_u = sums[f, 7] - rise * u - in_u * sums[f, 3] - in_v * uv
+            left_v = sums[f, 8] - rise * v - in_u * uv - in_v * sums[f, 5]
+            pull[a] += sums[f, 9] * (left - left_u - left_v)
+            pull[b] += sums[f, 10] * left_u
+            pull[c] += sums[f, 11] * left_v
+        for v in range(count):
+            if weight[v]:
+                moves[v] += STEP * pull[v] / weight[v]
+
+
+@njit(cache=True, nogil=True)
+def move(start, stop, moves, outward, voxel, vertices):
+    """Move vertices [start, stop) by so many voxels along `outward`."""
+    for v in range(start, stop):
+        for axis in range(3):
+            vertices[v, axis] += voxel * moves[v] * outward[v, axis]
