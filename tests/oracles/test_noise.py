@@ -5,6 +5,7 @@ import pytest
 from shapes import box, cast, joined, sphere_views
 
 import backproject as bp
+from backproject.fusion import surface
 from backproject.fusion.evidence import Evidence, observe, sample, smooth
 
 FULL = bp.Rig.dodecahedron()
@@ -140,6 +141,17 @@ def test_given_noise_overrides_the_estimate():
     estimated = off_sphere(bp.fuse(views, resolution=64).vertices).mean()
     taken = off_sphere(bp.fuse(views, resolution=64, noise=0.0).vertices).mean()
     assert estimated < taken
+
+
+def test_noise_of_half_a_footprint_is_not_taken_for_shape(monkeypatch):
+    """Triangles are fitted to exact samples; each of noisy ones would move its own."""
+    moved = {}
+    for name, views in [("exact", sphere_at(SMALL)), ("noisy", gaussian(sphere_at(SMALL))[0])]:
+        fitted = bp.fuse(views, resolution=64).vertices
+        with monkeypatch.context() as patch:
+            patch.setattr(surface, "STILL", 0.0)
+            moved[name] = np.abs(fitted - bp.fuse(views, resolution=64).vertices).max()
+    assert moved["noisy"] == 0 < moved["exact"]
 
 
 def test_rays_a_little_beside_the_centres_leave_no_view_out():

@@ -144,7 +144,7 @@ def test_plain_python_adds_up_alike(monkeypatch):
     sheet, cloud = bumpy(rng, side=3), scattered(rng, count=200)
     compiled = added_up(*cloud, *sheet)
     for module, name in [
-        (residuals, "run_end"), (residuals, "set_up"), (residuals, "add_up"),
+        (residuals, "run_end"), (residuals, "frame_of"), (residuals, "add_up"),
         (residuals, "collect_some"), (bins, "collect"), (residuals, "add_up_residuals"),
     ]:  # fmt: skip
         monkeypatch.setattr(module, name, getattr(module, name).py_func)

@@ -25,7 +25,7 @@ FLAT = np.float32(1e-12)
 """Square of a parallelogram's area, in voxels, below which a triangle has no normal."""
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def add_up_residuals(
     start, stop, faces, vertices, outward, origin, voxel, table, first, filed, sums
 ):
@@ -39,7 +39,7 @@ def add_up_residuals(
     """
     scale = 1.0 / voxel
     wide = ASIDE * voxel
-    pool, frame = np.empty((8, POOL + 1), np.float32), np.empty(9, np.float32)
+    pool = np.empty((8, POOL + 1), np.float32)
     slabs = np.empty(BINS * max(table.shape[0], table.shape[1]) + 1, np.int64)
     low, high, corner, box = np.empty(3), np.empty(3), np.empty(3), np.empty((2, 3))
     begin, last = start * TOGETHER, min(stop * TOGETHER, len(faces) // 2)
@@ -56,17 +56,16 @@ def add_up_residuals(
         for axis in range(3):
             corner[axis] = origin[axis] + voxel * corner[axis]
         for f in range(2 * begin, 2 * end):
-            a = faces[f, 0]
-            set_up(vertices, a, faces[f, 1], faces[f, 2], scale, frame)
+            a, b, c = faces[f, 0], faces[f, 1], faces[f, 2]
+            frame = frame_of(vertices, a, b, c, scale)
             x = np.float32((vertices[a, 0] - corner[0]) * scale)
             y = np.float32((vertices[a, 1] - corner[1]) * scale)
             z = np.float32((vertices[a, 2] - corner[2]) * scale)
             add_up(x, y, z, frame, pool, lanes, sums, f)
-            for n in range(3):
-                v = faces[f, n]
-                sums[f, 9 + n] = (
-                    frame[0] * outward[v, 0] + frame[1] * outward[v, 1] + frame[2] * outward[v, 2]
-                )
+            nx, ny, nz = frame[0], frame[1], frame[2]
+            sums[f, 9] = nx * outward[a, 0] + ny * outward[a, 1] + nz * outward[a, 2]
+            sums[f, 10] = nx * outward[b, 0] + ny * outward[b, 1] + nz * outward[b, 2]
+            sums[f, 11] = nx * outward[c, 0] + ny * outward[c, 1] + nz * outward[c, 2]
         begin = end
 
 
@@ -90,10 +89,10 @@ def run_end(begin, stop, faces, vertices, wide, low, high):
     return stop
 
 
-@njit(cache=True, nogil=True)
-def set_up(vertices, a, b, c, scale, frame):
-    """Fill `frame` (9,) with the unit normal of a triangle and the gradients of the barycentric
-    coordinates of its second and third corner, in voxels; zeros if it has no normal.
+@njit(cache=True, nogil=True, inline="always")
+def frame_of(vertices, a, b, c, scale):
+    """Return the unit normal of a triangle and the gradients of the barycentric coordinates of its
+    second and third corner, in voxels; zeros if it has no normal.
     """
     ex = np.float32((vertices[b, 0] - vertices[a, 0]) * scale)
     ey = np.float32((vertices[b, 1] - vertices[a, 1]) * scale)
@@ -105,13 +104,17 @@ def set_up(vertices, a, b, c, scale, frame):
     square = nx * nx + ny * ny + nz * nz
     inverse = ONE / square if square > FLAT else ZERO
     unit = np.sqrt(inverse)
-    frame[0], frame[1], frame[2] = nx * unit, ny * unit, nz * unit
-    frame[3] = (fy * nz - fz * ny) * inverse
-    frame[4] = (fz * nx - fx * nz) * inverse
-    frame[5] = (fx * ny - fy * nx) * inverse
-    frame[6] = (ny * ez - nz * ey) * inverse
-    frame[7] = (nz * ex - nx * ez) * inverse
-    frame[8] = (nx * ey - ny * ex) * inverse
+    return (
+        nx * unit,
+        ny * unit,
+        nz * unit,
+        (fy * nz - fz * ny) * inverse,
+        (fz * nx - fx * nz) * inverse,
+        (fx * ny - fy * nx) * inverse,
+        (ny * ez - nz * ey) * inverse,
+        (nz * ex - nx * ez) * inverse,
+        (nx * ey - ny * ex) * inverse,
+    )
 
 
 @njit(cache=True, nogil=True, forceinline=True, fastmath=ANY_ORDER)
@@ -120,9 +123,7 @@ def add_up(x, y, z, frame, pool, lanes, sums, f):
 
     A triangle without a normal faces no sample.
     """
-    nx, ny, nz = frame[0], frame[1], frame[2]
-    ux, uy, uz = frame[3], frame[4], frame[5]
-    vx, vy, vz = frame[6], frame[7], frame[8]
+    nx, ny, nz, ux, uy, uz, vx, vy, vz = frame
     within = np.float32(WITHIN)
     number = su = sv = suu = suv = svv = sh = suh = svh = ZERO
     for s in range(lanes):
@@ -148,7 +149,7 @@ def add_up(x, y, z, frame, pool, lanes, sums, f):
     sums[f, 6], sums[f, 7], sums[f, 8] = sh, suh, svh
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def find_moves(faces, sums, damping, steps, moves):
     """Fill `moves` (V,) with how many voxels along their directions vertices go in so many steps
     towards where the samples lie off the triangles least, in the mean square.
