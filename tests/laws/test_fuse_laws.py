@@ -13,6 +13,7 @@ from scipy.spatial import cKDTree
 from scipy.spatial.transform import Rotation
 
 import backproject as bp
+from backproject.fusion.evidence import Evidence, sample
 
 RIG = bp.Rig.fibonacci(12, size=64)
 PIXEL = 1.5 / RIG.intrinsics[0, 0, 0]
@@ -260,6 +261,27 @@ def test_threads_change_no_byte(name):
     one, two = (bp.fuse(views, resolution=64, threads=n) for n in (1, 2))
     assert one.vertices.tobytes() == two.vertices.tobytes()
     assert one.faces.tobytes() == two.faces.tobytes()
+
+
+@settings(max_examples=20)
+@given(st.permutations(range(6)), st.integers(2, 5))
+def test_neither_threads_nor_the_order_of_the_views_decide_a_close_vote(order, threads):
+    # From one place, samples fall on the very middles of pixels: rounding tells beside which.
+    pose = np.eye(4)
+    pose[:3, :3] = TURN
+    lens = np.array([(64, 0, 24), (0, 64, 24), (0, 0, 1)])
+    depth = np.random.default_rng(0).uniform(0.9, 1.1, (6, 48, 48))
+    views = bp.ViewSet.from_arrays(depth, lens, np.array([pose] * 6))
+
+    def kept(views, threads):
+        evidence = Evidence.of(views, threads=threads)
+        return sample(views, evidence, noise=0.0, threads=threads).points
+
+    points = kept(views, 1)
+    assert 0 < len(points) < depth.size
+    assert kept(views, threads).tobytes() == points.tobytes()
+    there = kept(views.subset(order), 1)
+    assert {tuple(p) for p in there} == {tuple(p) for p in points}
 
 
 def test_progress_of_each_stage_ends_at_one():

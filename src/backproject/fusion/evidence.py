@@ -17,6 +17,7 @@ from backproject.geometry.views import ViewSet
 from backproject.kernels import parallel
 from backproject.kernels.carving import LEVELS, TILE, summarise
 from backproject.kernels.samples import (
+    BATCH,
     close_ranks,
     fill_gaps,
     judge_samples,
@@ -250,7 +251,8 @@ def sample(views: ViewSet, evidence: Evidence, *, noise: float | None, threads: 
         weigh_samples, count, points, normals, view_of, evidence.eyes, weights, continued,
         threads=threads,
     )  # fmt: skip
-    votes, confirmed = _votes(points, normals, view_of, evidence, threads)
+    views_end = ends[rig.height - 1 :: rig.height]
+    votes, confirmed = _votes(points, normals, view_of, views_end, evidence, threads)
     kept = np.empty(count, np.bool_)
     if not keep_samples(points, continued, votes, confirmed, -1 if len(views) > 3 else 0, kept):
         raise ReconstructionError(
@@ -282,7 +284,8 @@ def sample(views: ViewSet, evidence: Evidence, *, noise: float | None, threads: 
         parallel.run(fill_gaps, rows, *fields, longest, step, first, filled, threads=threads)
         # The view that filled the gap is for it; the others must not be against it.
         nobody, unknown = np.full(len(filled), -1, np.int32), np.zeros_like(filled)
-        return filled[_votes(filled, unknown, nobody, evidence, threads)[0] > 0]
+        of_views = last[rig.height - 1 :: rig.height]
+        return filled[_votes(filled, unknown, nobody, of_views, evidence, threads)[0] > 0]
 
     tally = np.empty((len(views), 2, 2), np.int64)
     left = close_ranks(kept, continued, points, normals, weights, view_of, tally)
@@ -329,14 +332,20 @@ def _votes(
     points: NDArray[np.float64],
     normals: NDArray[np.float64],
     view_of: NDArray[np.int32],
+    ends: NDArray[np.int64],
     evidence: Evidence,
     threads: int,
 ) -> tuple[NDArray[np.int32], NDArray[np.bool_]]:
-    """Return for each point how many more views are for it than against it, and whether any is."""
+    """Return for each point how many more views are for it than against it, and whether any is;
+    `ends` (N,) are where the points of each view end.
+    """
     votes, confirmed = np.empty(len(points), np.int32), np.empty(len(points), np.bool_)
+    # Each batch is of one view: neither their order nor the threads change what is rounded.
+    pairs = zip([0, *ends[:-1]], ends, strict=True)
+    begins = np.concatenate([*(np.arange(a, b, BATCH) for a, b in pairs), [len(points)]])
     parallel.run(
-        judge_samples, len(points), evidence.inverse_depth, evidence.cameras, evidence.eyes,
-        points, normals, view_of, TOLERANCE_PIXELS * evidence.pixel, votes, confirmed,
+        judge_samples, len(begins) - 1, evidence.inverse_depth, evidence.cameras, evidence.eyes,
+        points, normals, view_of, TOLERANCE_PIXELS * evidence.pixel, begins, votes, confirmed,
         threads=threads,
     )  # fmt: skip
     return votes, confirmed

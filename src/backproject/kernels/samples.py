@@ -46,9 +46,11 @@ def weigh_samples(start, stop, points, normals, view_of, eyes, weights, continue
 
 @njit(cache=True, nogil=True)
 def judge_samples(
-    start, stop, w, cameras, eyes, points, normals, view_of, tolerance, votes, confirmed
+    start, stop, w, cameras, eyes, points, normals, view_of, tolerance, begins, votes, confirmed
 ):
-    """Let the other views vote on samples [start, stop): `votes` is those for minus those against.
+    """Let the other views vote on the samples of batches [start, stop): `votes` is those for minus
+    those against. Batch b is samples [begins[b], begins[b + 1]), at most `BATCH`, whose places are
+    rounded relative to the first of them.
 
     A view is against a sample that lies before the nearest of the four pixels around it, and for
     one that lies between them, each by a height of `tolerance`, see `kernels.field`; otherwise, and
@@ -65,8 +67,9 @@ def judge_samples(
     off, near = np.float32(tolerance), np.float32(0.75 * tolerance)
     size, width = w.shape[1] * w.shape[2], w.shape[2]
     everywhere = w.ravel()
-    for begin in range(start, stop, BATCH):
-        count = min(BATCH, stop - begin)
+    for number in range(start, stop):
+        begin = begins[number]
+        count = begins[number + 1] - begin
         x, y, z = points[begin, 0], points[begin, 1], points[begin, 2]
         for s in range(count):
             k = begin + s
