@@ -48,7 +48,7 @@ def added_up(points, normals, vertices, outward, faces):
     sums = np.full((len(faces), residuals.SUMS), np.nan, np.float32)
     given = faces, vertices, outward, ORIGIN, VOXEL, TABLE, first, filed, sums
     residuals.add_up_residuals(0, 2, *given)
-    residuals.add_up_residuals(2, -(-len(faces) // (2 * residuals.TOGETHER)), *given)
+    residuals.add_up_residuals(2, -(-len(faces) // residuals.TOGETHER), *given)
     return sums
 
 

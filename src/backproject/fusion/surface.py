@@ -12,7 +12,7 @@ from backproject.errors import ReconstructionError
 from backproject.fusion.evidence import EXACT, Evidence, Samples
 from backproject.fusion.solid import SHELL, Solid
 from backproject.geometry.mesh import Mesh
-from backproject.kernels import bins, nets, parallel, residuals, snap
+from backproject.kernels import bins, nets, parallel, residuals, slivers, snap
 from backproject.kernels import blocks as kernel
 from backproject.progress import Progress
 
@@ -37,6 +37,8 @@ STILL = 100.0
 """Held by the weight of so many samples, all vertices are left where they are."""
 BESIDE = 1.5
 """How many voxels or pixels from a vertex a sample still supports it, whichever are wider."""
+THIN = 0.01
+"""Triangles of less height, in voxels, are mended: vertices met in a corner or on a crease."""
 CRUMB = 30
 """Fewer triangles make no body: the shell of a single sample has up to 28."""
 
@@ -118,11 +120,15 @@ def extract(
     if 0 < large() < len(net):  # specks and bubbles
         count, polygons = nets.drop_pieces(kept, vertices, outward, support, quads)
         vertices, support, quads = vertices[:count], support[:count], quads[:polygons]
-    faces = np.empty((2 * len(quads), 3), np.int32)
+    faces, thin = np.empty((2 * len(quads), 3), np.int32), np.empty(2 * len(quads), np.bool_)
+    limit = THIN * solid.voxel
     parallel.run(
-        nets.split_quads, len(quads), quads, vertices, outward, samples.pixel, faces,
+        nets.split_quads, len(quads), quads, vertices, outward, samples.pixel, limit, faces, thin,
         threads=threads,
     )  # fmt: skip
+    if thin.any():  # vertices met in a corner or on a crease
+        count, left = slivers.mend_slivers(faces, thin, limit, vertices, outward, support)
+        vertices, support, faces = vertices[:count], support[:count], faces[:left]
     damping = residuals.DAMPING + (noise / UNSURE) ** 2
     if damping < STILL:
         _fit_faces(faces, vertices, outward, solid, first, filed, damping, threads=threads)
@@ -142,7 +148,7 @@ def _fit_faces(
 ) -> None:
     """Move the vertices so that the faces between them lie on the filed samples."""
     sums, moves = np.empty((len(faces), residuals.SUMS), np.float32), np.empty(len(vertices))
-    groups = -(-len(faces) // (2 * residuals.TOGETHER))
+    groups = -(-len(faces) // residuals.TOGETHER)
     parallel.run(
         residuals.add_up_residuals, groups, faces, vertices, outward, solid.origin, solid.voxel,
         solid.table, first, filed, sums, threads=threads,

@@ -11,6 +11,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from backproject.kernels.blocks import HIDDEN, SIDE, apron_mask, cell_mask, gather_apron
+from backproject.kernels.slivers import is_thin
 
 CORNERS = SIDE * SIDE * SIDE
 ROUNDING = 2.4e-7
@@ -270,8 +271,9 @@ def _place(mask, vertex, direction):
 
 
 @njit(cache=True, nogil=True)
-def split_quads(start, stop, quads, vertices, normals, pixel, faces):
-    """Write two triangles for each of the quadrilaterals [start, stop), to `faces` (2 Q, 3).
+def split_quads(start, stop, quads, vertices, normals, pixel, limit, faces, thin):
+    """Write two triangles for each of the quadrilaterals [start, stop), to `faces` (2 Q, 3), and
+    whether their least heights are at most `limit`, in scene units, to `thin` (2 Q,).
 
     They are cut along the diagonal that lies better in the planes of its ends: along a crease.
     `pixel` is the width of a pixel for each unit of depth.
@@ -285,6 +287,9 @@ def split_quads(start, stop, quads, vertices, normals, pixel, faces):
         for n in range(3):
             faces[2 * q, n] = quads[q, (turn + n) % 4]
             faces[2 * q + 1, n] = quads[q, (turn + (0 if n == 0 else n + 1)) % 4]
+        a, b, c = faces[2 * q, 0], faces[2 * q, 1], faces[2 * q, 2]
+        thin[2 * q] = is_thin(vertices, a, b, c, limit * limit)
+        thin[2 * q + 1] = is_thin(vertices, a, c, faces[2 * q + 1, 2], limit * limit)
 
 
 @njit(cache=True, nogil=True, inline="always")

@@ -10,10 +10,8 @@ FACING = np.float32(0.1)
 """Least cosine between a triangle's normal and that of a sample that may lie on it."""
 WITHIN = 0.5
 """How many voxels off a triangle a sample may lie and still belong to it."""
-TOGETHER, ASIDE = 16, 5.0
-"""So many quadrilaterals look for samples together; fewer where they do not lie within so many
-voxels.
-"""
+TOGETHER, ASIDE = 32, 5.0
+"""So many faces look for samples together; fewer where they do not lie within so many voxels."""
 DAMPING = 0.5
 """Weight that holds a vertex where it is, of as many samples."""
 STEP = 1.2
@@ -29,8 +27,9 @@ FLAT = np.float32(1e-12)
 def add_up_residuals(
     start, stop, faces, vertices, outward, origin, voxel, table, first, filed, sums
 ):
-    """Fill `sums` (F, `SUMS`) for groups [start, stop) of the `faces` (F, 3): halves of `TOGETHER`
-    quadrilaterals each, as `nets.split_quads` writes them.
+    """Fill `sums` (F, `SUMS`) for groups [start, stop) of the `faces` (F, 3), `TOGETHER` each.
+
+    It is faster where faces that follow each other lie beside each other.
 
     A sample lies on a triangle if its foot does, it is within `WITHIN`, and faces the same way. The
     first nine are sums over them: their number, u, v, u u, u v, v v, h, u h and v h, for their
@@ -42,7 +41,7 @@ def add_up_residuals(
     pool = np.empty((8, POOL + 1), np.float32)
     slabs = np.empty(BINS * max(table.shape[0], table.shape[1]) + 1, np.int64)
     low, high, corner, box = np.empty(3), np.empty(3), np.empty(3), np.empty((2, 3))
-    begin, last = start * TOGETHER, min(stop * TOGETHER, len(faces) // 2)
+    begin, last = start * TOGETHER, min(stop * TOGETHER, len(faces))
     while begin < last:
         # A group begins where it does whoever works on it, and so does what it rounds from.
         limit = min(last, (begin // TOGETHER + 1) * TOGETHER)
@@ -55,7 +54,7 @@ def add_up_residuals(
         lanes = np.uint64(padded(held))
         for axis in range(3):
             corner[axis] = origin[axis] + voxel * corner[axis]
-        for f in range(2 * begin, 2 * end):
+        for f in range(begin, end):
             a, b, c = faces[f, 0], faces[f, 1], faces[f, 2]
             frame = frame_of(vertices, a, b, c, scale)
             x = np.float32((vertices[a, 0] - corner[0]) * scale)
@@ -71,20 +70,20 @@ def add_up_residuals(
 
 @njit(cache=True, nogil=True)
 def run_end(begin, stop, faces, vertices, wide, low, high):
-    """Return the end of the run of quadrilaterals from `begin`, at most `stop`, that lie within a
-    box no wider than `wide`, and its corners `low` and `high` (3,).
+    """Return the end of the run of faces from `begin`, at most `stop`, that lie within a box no
+    wider than `wide`, and fill in its corners `low` and `high` (3,).
     """
     for axis in range(3):
         low[axis], high[axis] = np.inf, -np.inf
-    for q in range(begin, stop):
+    for f in range(begin, stop):
         x0, y0, z0, x1, y1, z1 = low[0], low[1], low[2], high[0], high[1], high[2]
-        for n in range(4):
-            v = faces[2 * q, n] if n < 3 else faces[2 * q + 1, 2]
+        for n in range(3):
+            v = faces[f, n]
             x, y, z = vertices[v, 0], vertices[v, 1], vertices[v, 2]
             x0, y0, z0 = min(x0, x), min(y0, y), min(z0, z)
             x1, y1, z1 = max(x1, x), max(y1, y), max(z1, z)
-        if q > begin and max(x1 - x0, y1 - y0, z1 - z0) > wide:
-            return q
+        if f > begin and max(x1 - x0, y1 - y0, z1 - z0) > wide:
+            return f
         low[0], low[1], low[2], high[0], high[1], high[2] = x0, y0, z0, x1, y1, z1
     return stop
 
