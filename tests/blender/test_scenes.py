@@ -6,6 +6,7 @@ import re
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -160,10 +161,12 @@ def test_an_interrupt_ends_with_130_and_leaves_nothing(here):
         text=True,
         env=environment,
     ) as process:
-        with pytest.raises(subprocess.TimeoutExpired):
-            process.communicate(timeout=8)
-        assert any(each.name.startswith("backproject-") for each in here.iterdir())
+        patience = time.monotonic() + 120  # a machine may be slow to load Blender
+        while not any(here.glob("backproject-*/*")):  # until a view is rendered
+            assert process.poll() is None, process.communicate()
+            assert time.monotonic() < patience
+            time.sleep(0.01)
         process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=30)
+        out, err = process.communicate(timeout=120)
     assert (process.returncode, out, err) == (130, "", "backproject: stopped\n")
     assert sorted(here.iterdir()) == before
