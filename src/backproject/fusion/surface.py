@@ -31,10 +31,13 @@ WIDER, WIDEST = 8.0, 3.0
 DOUBT = 0.15
 """Noise, in footprints, at which a sample's own normal, a difference of depths, is half trusted."""
 ROUNDS = 5
-UNSURE = 0.005
-"""Noise, in footprints, that holds a vertex where it is by the weight of one sample more."""
+STEPS, DAMPING = 2, 0.5
+"""How often vertices step towards a fit of the triangles; so many samples at one halve its steps.
+"""
+DULL = 0.005
+"""Noise, in footprints, that shortens the steps by as much as one sample more does."""
 STILL = 100.0
-"""Held by the weight of so many samples, all vertices are left where they are."""
+"""Where so many samples would halve the steps, all vertices are left where they are."""
 BESIDE = 1.5
 """How many voxels or pixels from a vertex a sample still supports it, whichever are wider."""
 THIN = 0.01
@@ -129,9 +132,9 @@ def extract(
     if thin.any():  # vertices met in a corner or on a crease
         count, left = slivers.mend_slivers(faces, thin, limit, vertices, outward, support)
         vertices, support, faces = vertices[:count], support[:count], faces[:left]
-    damping = residuals.DAMPING + (noise / UNSURE) ** 2
+    damping = DAMPING + (noise / DULL) ** 2
     if damping < STILL:
-        _fit_faces(faces, vertices, outward, solid, first, filed, damping, threads=threads)
+        _fit_faces(faces, vertices, outward, solid, first, filed, support, damping, threads=threads)
     return Mesh(vertices, faces, support)
 
 
@@ -142,6 +145,7 @@ def _fit_faces(
     solid: Solid,
     first: NDArray[np.int32],
     filed: NDArray[np.float32],
+    support: NDArray[np.int32],
     damping: float,
     *,
     threads: int,
@@ -153,7 +157,8 @@ def _fit_faces(
         residuals.add_up_residuals, groups, faces, vertices, outward, solid.origin, solid.voxel,
         solid.table, first, filed, sums, threads=threads,
     )  # fmt: skip
-    residuals.find_moves(faces, sums, damping, residuals.STEPS, moves)
+    residuals.find_moves(faces, sums, damping, STEPS, moves)
+    moves[support == 0] = 0.0  # what is inferred stays within what the views left
     parallel.run(
         residuals.move, len(vertices), moves, outward, solid.voxel, vertices, threads=threads
     )

@@ -4,19 +4,21 @@ import numpy as np
 from numba import njit
 
 from backproject.kernels import ANY_ORDER
-from backproject.kernels.bins import BINS, ONE, POOL, ZERO, collect_some, padded
+from backproject.kernels.bins import BINS, ONE, POOL, ZERO, collect, collect_some, padded
+from backproject.kernels.samples import UNSURE
 
-FACING = np.float32(0.1)
-"""Least cosine between a triangle's normal and that of a sample that may lie on it."""
+ALIGNED = np.float32(0.9)
+"""Least cosine between a triangle's normal and that of a sample that may lie on it: a triangle that
+cuts an edge off stays as it is, as no move brings it onto both sides.
+"""
+GUESSED = np.float32(UNSURE)
+"""Samples of no more weight, whose normal is a guess or seen edge-on, lie on no triangle."""
 WITHIN = 0.5
 """How many voxels off a triangle a sample may lie and still belong to it."""
 TOGETHER, ASIDE = 32, 5.0
 """So many faces look for samples together; fewer where they do not lie within so many voxels."""
-DAMPING = 0.5
-"""Weight that holds a vertex where it is, of as many samples."""
 STEP = 1.2
 """How far a step goes, in mean heights of the samples around a vertex; below 2 all converge."""
-STEPS = 2
 SUMS = 12
 """Numbers that are kept of each triangle."""
 FLAT = np.float32(1e-12)
@@ -27,14 +29,18 @@ FLAT = np.float32(1e-12)
 def add_up_residuals(
     start, stop, faces, vertices, outward, origin, voxel, table, first, filed, sums
 ):
-    """Fill `sums` (F, `SUMS`) for groups [start, stop) of the `faces` (F, 3), `TOGETHER` each.
+    """Fill `sums` (F, `SUMS`) float32 for groups [start, stop) of the `faces` (F, 3), `TOGETHER`
+    each, of a mesh with `vertices` (V, 3), in scene units, and unit directions `outward` (V, 3).
 
-    It is faster where faces that follow each other lie beside each other.
+    `filed` (S, 8) are the samples, sorted by the bins of the grid from `origin` (`table`, `first`),
+    see `kernels.bins`. It is faster where faces that follow each other lie beside each other.
 
-    A sample lies on a triangle if its foot does, it is within `WITHIN`, and faces the same way. The
-    first nine are sums over them: their number, u, v, u u, u v, v v, h, u h and v h, for their
-    heights h, in voxels, and barycentric coordinates u of the second and v of the third corner. The
-    last three are how far the triangle rises where each of its corners is moved along `outward`.
+    A sample lies on a triangle if its foot does, it is within `WITHIN`, and has a normal that is
+    `ALIGNED`. All that do count alike: where depth is exact, a slanting sample lies on the surface
+    as truly as one that is seen head-on. The first nine are sums over them: their number, u, v,
+    u u, u v, v v, h, u h and v h, for their heights h, in voxels, and barycentric coordinates u of
+    the second and v of the third corner. The last three are how far the triangle rises where each
+    of its corners is moved along `outward`.
     """
     scale = 1.0 / voxel
     wide = ASIDE * voxel
@@ -44,14 +50,21 @@ def add_up_residuals(
     begin, last = start * TOGETHER, min(stop * TOGETHER, len(faces))
     while begin < last:
         # A group begins where it does whoever works on it, and so does what it rounds from.
-        limit = min(last, (begin // TOGETHER + 1) * TOGETHER)
-        end = run_end(begin, limit, faces, vertices, wide, low, high)
-        for axis in range(3):
-            box[0, axis] = (low[axis] - origin[axis]) * scale - WITHIN
-            box[1, axis] = (high[axis] - origin[axis]) * scale + WITHIN
-            corner[axis] = np.floor(box[0, axis])
-        held, _ = collect_some(box, corner, 0, table, first, filed, pool, slabs)
-        lanes = np.uint64(padded(held))
+        end = min(last, (begin // TOGETHER + 1) * TOGETHER)
+        while True:
+            end = run_end(begin, end, faces, vertices, wide, low, high)
+            for axis in range(3):
+                box[0, axis] = (low[axis] - origin[axis]) * scale - WITHIN
+                box[1, axis] = (high[axis] - origin[axis]) * scale + WITHIN
+                corner[axis] = np.floor(box[0, axis])
+            held, stride = collect(box, corner, 0, 1, table, first, filed, pool, slabs), 1
+            if held <= POOL:
+                break
+            if end == begin + 1:
+                held, stride = collect_some(box, corner, 0, table, first, filed, pool, slabs)
+                break
+            end = begin + max(1, (end - begin) * POOL // held)
+        lanes, each = np.uint64(padded(held)), np.float32(stride)
         for axis in range(3):
             corner[axis] = origin[axis] + voxel * corner[axis]
         for f in range(begin, end):
@@ -60,7 +73,7 @@ def add_up_residuals(
             x = np.float32((vertices[a, 0] - corner[0]) * scale)
             y = np.float32((vertices[a, 1] - corner[1]) * scale)
             z = np.float32((vertices[a, 2] - corner[2]) * scale)
-            add_up(x, y, z, frame, pool, lanes, sums, f)
+            add_up(x, y, z, frame, pool, lanes, each, sums, f)
             nx, ny, nz = frame[0], frame[1], frame[2]
             sums[f, 9] = nx * outward[a, 0] + ny * outward[a, 1] + nz * outward[a, 2]
             sums[f, 10] = nx * outward[b, 0] + ny * outward[b, 1] + nz * outward[b, 2]
@@ -117,8 +130,9 @@ def frame_of(vertices, a, b, c, scale):
 
 
 @njit(cache=True, nogil=True, forceinline=True, fastmath=ANY_ORDER)
-def add_up(x, y, z, frame, pool, lanes, sums, f):
-    """Fill the first nine of row `f` of `sums` for a triangle with its first corner at (x, y, z).
+def add_up(x, y, z, frame, pool, lanes, each, sums, f):
+    """Fill the first nine of row `f` of `sums` for a triangle with its first corner at (x, y, z),
+    in voxels from the corner of the pool, of whose samples `each` stands for so many.
 
     A triangle without a normal faces no sample.
     """
@@ -131,8 +145,9 @@ def add_up(x, y, z, frame, pool, lanes, sums, f):
         u = dx * ux + dy * uy + dz * uz
         v = dx * vx + dy * vy + dz * vz
         cosine = pool[3, s] * nx + pool[4, s] * ny + pool[5, s] * nz
-        on = (abs(h) <= within) & (u >= ZERO) & (v >= ZERO) & (u + v <= ONE) & (cosine >= FACING)
-        one = ONE if on else ZERO
+        on = (abs(h) <= within) & (u >= ZERO) & (v >= ZERO) & (u + v <= ONE)
+        on &= (cosine >= ALIGNED) & (pool[6, s] > GUESSED)
+        one = each if on else ZERO
         h *= one
         number += one
         su += u * one
@@ -150,30 +165,24 @@ def add_up(x, y, z, frame, pool, lanes, sums, f):
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def find_moves(faces, sums, damping, steps, moves):
-    """Fill `moves` (V,) with how many voxels along their directions vertices go in so many steps
-    towards where the samples lie off the triangles least, in the mean square.
+    """Fill `moves` (V,) with how many voxels along their directions vertices go in so many `steps`
+    towards where the samples lie off the `faces` (F, 3) least, in the mean square. `sums` are as
+    `add_up_residuals` fills them.
 
     A step moves every vertex by the mean of what is left of the heights around, weighted by its
     barycentric coordinate there: Richardson's iteration for the normal equations, with the sums of
-    their rows on the diagonal, by which it converges on any mesh. Few steps leave alone what few
-    samples tell, and so does `damping`, in samples at the vertex.
+    their rows on the diagonal, by which it converges on any mesh. `damping`, in samples at the
+    vertex, makes steps shorter where few samples are, and changes nothing in where they lead: it is
+    few steps that leave alone what few samples tell.
     """
     count = len(moves)
-    pull, weight = np.zeros(count), np.full(count, damping)
+    pull, weight = np.empty(count), np.full(count, damping)
     for f in range(len(faces)):
-        number = sums[f, 0]
-        if number == ZERO:
-            continue
-        a, b, c = faces[f, 0], faces[f, 1], faces[f, 2]
-        weight[a] += number - sums[f, 1] - sums[f, 2]
-        weight[b] += sums[f, 1]
-        weight[c] += sums[f, 2]
-        pull[a] += sums[f, 9] * (sums[f, 6] - sums[f, 7] - sums[f, 8])
-        pull[b] += sums[f, 10] * sums[f, 7]
-        pull[c] += sums[f, 11] * sums[f, 8]
-    for v in range(count):
-        moves[v] = STEP * pull[v] / weight[v] if weight[v] else 0.0
-    for _ in range(1, steps):
+        weight[faces[f, 0]] += sums[f, 0] - sums[f, 1] - sums[f, 2]
+        weight[faces[f, 1]] += sums[f, 1]
+        weight[faces[f, 2]] += sums[f, 2]
+    moves[:] = 0.0
+    for _ in range(steps):
         pull[:] = 0.0
         for f in range(len(faces)):
             number = sums[f, 0]
@@ -196,7 +205,9 @@ def find_moves(faces, sums, damping, steps, moves):
 
 @njit(cache=True, nogil=True)
 def move(start, stop, moves, outward, voxel, vertices):
-    """Move vertices [start, stop) by so many voxels along `outward`."""
+    """Move `vertices` [start, stop) of (V, 3), in scene units, by `moves` (V,), in voxels, along
+    `outward` (V, 3).
+    """
     for v in range(start, stop):
         for axis in range(3):
             vertices[v, axis] += voxel * moves[v] * outward[v, axis]
