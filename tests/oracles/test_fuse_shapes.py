@@ -212,7 +212,7 @@ def test_fitted_triangles_lie_nearer_to_a_box_than_without_the_fit(
         return (outside + np.abs(np.minimum(beyond.max(axis=1), 0))).mean()
 
     fitted = error()
-    monkeypatch.setattr(extraction, "STILL", 0.0)
+    monkeypatch.setattr(extraction, "STEPS", 0)
     assert fitted < error()
 
 
@@ -228,7 +228,7 @@ def test_fitted_triangles_lie_nearer_to_a_ball_than_without_the_fit(
         return np.abs(np.linalg.norm(points, axis=1) - radius).mean()
 
     fitted = error()
-    monkeypatch.setattr(extraction, "STILL", 0.0)
+    monkeypatch.setattr(extraction, "STEPS", 0)
     assert fitted < error()
 
 

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from backproject.fusion.surface import DAMPING, STEPS
 from backproject.kernels import bins, residuals
 from backproject.kernels.samples import UNSURE
 
@@ -54,6 +55,15 @@ def added_up(points, normals, weights, vertices, outward, faces):
     return sums
 
 
+def compared(faces, sums, moves):
+    """Return the ratios of all groups of faces."""
+    ratios = np.empty(-(-len(faces) // residuals.TOGETHER))
+    half = len(ratios) // 2
+    residuals.compare_moves(0, half, faces, sums, moves, ratios)
+    residuals.compare_moves(half, len(ratios), faces, sums, moves, ratios)
+    return ratios
+
+
 def pairs_on(points, normals, weights, vertices, faces):
     """Return the triangles that samples lie on, the coordinates there of their corners (P, 3), and
     their heights in voxels.
@@ -80,13 +90,13 @@ def test_sums_are_those_over_all_pairs_of_a_triangle_and_a_sample(seed):
     sums = added_up(*samples, vertices, outward, faces)
     face, shares, h, upright = pairs_on(*samples, vertices, faces)
     _, u, v = shares.T
-    expected = np.zeros((len(faces), 9))
-    terms = [np.ones_like(u), u, v, u * u, u * v, v * v, h, u * h, v * h]
+    expected = np.zeros((len(faces), 10))
+    terms = [np.ones_like(u), u, v, u * u, u * v, v * v, h, u * h, v * h, h * h]
     np.add.at(expected, face, np.column_stack(terms))
     assert len(face) > 100
-    np.testing.assert_allclose(sums[:, :9], expected, atol=2e-5)
+    np.testing.assert_allclose(sums[:, :10], expected, atol=2e-5)
     rises = np.einsum("fi,fni->fn", upright, outward[faces])
-    np.testing.assert_allclose(sums[:, 9:], rises, atol=1e-6)
+    np.testing.assert_allclose(sums[:, 10:], rises, atol=1e-6)
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -111,6 +121,56 @@ def test_every_step_brings_samples_nearer_the_triangles_down_to_least_squares(se
     left = [(h**2).sum(), *map(left_after, (1, 2, 4, 8, 16, 5000))]
     assert (np.diff(left) < 0).all()
     assert left[-1] - least < 1e-3 * (left[0] - least)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_ratios_are_of_what_moves_do_and_leave(seed):
+    rng = np.random.default_rng(seed)
+    vertices, outward, faces = bumpy(rng)
+    samples = scattered(rng, count=3000)
+    sums = added_up(*samples, vertices, outward, faces)
+    moves = rng.normal(0, 0.1, len(vertices))
+    ratios = compared(faces, sums, moves)
+    face, shares, h, upright = pairs_on(*samples, vertices, faces)
+    rises = np.einsum("fi,fni->fn", upright, outward[faces]) * moves[faces]
+    left = (h - (rises[face] * shares).sum(axis=1)) ** 2
+    moved = (shares * moves[faces[face]] ** 2).sum(axis=1)
+    group = face // residuals.TOGETHER
+    number = np.bincount(group)
+    size = np.bincount(np.arange(len(faces)) // residuals.TOGETHER)
+    expected = np.bincount(group, moved) * 2 / size / (np.bincount(group, left) / number)
+    np.testing.assert_allclose(ratios, expected, rtol=1e-4)
+
+
+@pytest.mark.parametrize("count", [1000, 3000, 12_000])
+def test_ratios_tell_shape_from_noise(count):
+    """However far samples scatter: moves and what they leave grow alike."""
+    rng = np.random.default_rng(count)
+    vertices, outward, faces = bumpy(rng, bumps=0.0)
+    points, normals, weights = scattered(rng, count)
+    scatter, bent = rng.normal(0, 1, count), np.sin((points[:, 0] - ORIGIN[0]) / VOXEL)
+
+    def ratio(rise):
+        points[:, 2] = ORIGIN[2] + VOXEL * (12 + rise)
+        sums = added_up(points, normals, weights, vertices, outward, faces)
+        moves = np.empty(len(vertices))
+        residuals.find_moves(faces, sums, DAMPING, STEPS, moves)
+        return np.median(compared(faces, sums, moves))
+
+    little, much = ratio(0.01 * scatter), ratio(0.1 * scatter)
+    assert little == pytest.approx(much, rel=0.01)
+    assert 4 * much < ratio(0.2 * bent)
+
+
+def test_no_ratio_tells_of_noise_where_nothing_scatters():
+    rng = np.random.default_rng(4)
+    vertices, outward, faces = bumpy(rng, bumps=0.0)
+    points, normals, weights = scattered(rng)
+    points[:, 0] = np.minimum(points[:, 0], ORIGIN[0] + VOXEL * 10)
+    points[:, 2] = ORIGIN[2] + VOXEL * (12 + rng.normal(0, 1e-3, len(points)))
+    sums = added_up(points, normals, weights, vertices, outward, faces)
+    ratios = compared(faces, sums, np.zeros(len(vertices)))
+    assert set(map(str, ratios)) == {"inf", "nan"}
 
 
 def test_what_no_sample_tells_stays_and_a_triangle_without_area_holds_none():
@@ -176,3 +236,6 @@ def test_plain_python_adds_up_alike(monkeypatch):
     residuals.find_moves(sheet[2], compiled, 0.5, 2, moves[0])
     residuals.find_moves.py_func(sheet[2], compiled, 0.5, 2, moves[1])
     np.testing.assert_allclose(*moves, atol=1e-12)
+    expected = compared(sheet[2], compiled, moves[0])
+    monkeypatch.setattr(residuals, "compare_moves", residuals.compare_moves.py_func)
+    np.testing.assert_allclose(compared(sheet[2], compiled, moves[0]), expected, rtol=1e-6)

@@ -34,10 +34,12 @@ ROUNDS = 5
 STEPS, DAMPING = 2, 0.5
 """How often vertices step towards a fit of the triangles; so many samples at one halve its steps.
 """
-DULL = 0.005
-"""Noise, in footprints, that shortens the steps by as much as one sample more does."""
-STILL = 100.0
-"""Where so many samples would halve the steps, all vertices are left where they are."""
+CHANCE = 0.9
+"""The ratio, see `residuals.compare_moves`, up to which moves may be chance. Where up to seven
+samples are at a vertex, noisy ones were measured at 0.5 to 0.9, whatever the noise, and exact ones
+at 2 and more. (A vertex has already been set on the mean of samples nearby, see `kernels.snap`, or
+noise would give more.)
+"""
 BESIDE = 1.5
 """How many voxels or pixels from a vertex a sample still supports it, whichever are wider."""
 THIN = 0.01
@@ -91,8 +93,8 @@ def extract(
     1998). Vertices with samples in reach go to the zero of their implicit moving least squares
     (Kolluri 2008), see `kernels.snap`; the others to where the views' free space begins. Then all
     are moved so that the triangles between them lie on the samples as well as they can, in the mean
-    square (Hoppe et al. 1993), see `kernels.residuals`; the less the noisier these are. No value is
-    interpolated on the grid.
+    square (Hoppe et al. 1993), see `kernels.residuals`, unless noise would move them as far. No
+    value is interpolated on the grid.
     """
     net, outward, quads = _net(solid, threads=threads)
     kept = np.empty(len(net), np.bool_)
@@ -132,9 +134,7 @@ def extract(
     if thin.any():  # vertices met in a corner or on a crease
         count, left = slivers.mend_slivers(faces, thin, limit, vertices, outward, support)
         vertices, support, faces = vertices[:count], support[:count], faces[:left]
-    damping = DAMPING + (noise / DULL) ** 2
-    if damping < STILL:
-        _fit_faces(faces, vertices, outward, solid, first, filed, support, damping, threads=threads)
+    _fit_faces(faces, vertices, outward, solid, first, filed, support, threads=threads)
     return Mesh(vertices, faces, support)
 
 
@@ -146,18 +146,24 @@ def _fit_faces(
     first: NDArray[np.int32],
     filed: NDArray[np.float32],
     support: NDArray[np.int32],
-    damping: float,
     *,
     threads: int,
 ) -> None:
-    """Move the vertices so that the faces between them lie on the filed samples."""
+    """Move the vertices so that the faces between them lie on the filed samples, as far as that is
+    more than chance.
+    """
     sums, moves = np.empty((len(faces), residuals.SUMS), np.float32), np.empty(len(vertices))
     groups = -(-len(faces) // residuals.TOGETHER)
     parallel.run(
         residuals.add_up_residuals, groups, faces, vertices, outward, solid.origin, solid.voxel,
         solid.table, first, filed, sums, threads=threads,
     )  # fmt: skip
-    residuals.find_moves(faces, sums, damping, STEPS, moves)
+    residuals.find_moves(faces, sums, DAMPING, STEPS, moves)
+    ratios = np.empty(groups)
+    parallel.run(residuals.compare_moves, groups, faces, sums, moves, ratios, threads=threads)
+    told = ratios[~np.isnan(ratios)]
+    if len(told):
+        moves *= np.clip(np.median(told) / CHANCE - 1, 0, 1)
     moves[support == 0] = 0.0  # what is inferred stays within what the views left
     parallel.run(
         residuals.move, len(vertices), moves, outward, solid.voxel, vertices, threads=threads

@@ -19,8 +19,10 @@ TOGETHER, ASIDE = 32, 5.0
 """So many faces look for samples together; fewer where they do not lie within so many voxels."""
 STEP = 1.2
 """How far a step goes, in mean heights of the samples around a vertex; below 2 all converge."""
-SUMS = 12
+SUMS = 13
 """Numbers that are kept of each triangle."""
+LEVEL = 2e-3
+"""Heights of less, in voxels, in the root mean square, are nothing."""
 FLAT = np.float32(1e-12)
 """Square of a parallelogram's area, in voxels, below which a triangle has no normal."""
 
@@ -37,10 +39,10 @@ def add_up_residuals(
 
     A sample lies on a triangle if its foot does, it is within `WITHIN`, and has a normal that is
     `ALIGNED`. All that do count alike: where depth is exact, a slanting sample lies on the surface
-    as truly as one that is seen head-on. The first nine are sums over them: their number, u, v,
-    u u, u v, v v, h, u h and v h, for their heights h, in voxels, and barycentric coordinates u of
-    the second and v of the third corner. The last three are how far the triangle rises where each
-    of its corners is moved along `outward`.
+    as truly as one that is seen head-on. The first ten are sums over them: their number, u, v,
+    u u, u v, v v, h, u h, v h and h h, for their heights h, in voxels, and barycentric coordinates
+    u of the second and v of the third corner. The last three are how far the triangle rises where
+    each of its corners is moved along `outward`.
     """
     scale = 1.0 / voxel
     wide = ASIDE * voxel
@@ -75,9 +77,9 @@ def add_up_residuals(
             z = np.float32((vertices[a, 2] - corner[2]) * scale)
             add_up(x, y, z, frame, pool, lanes, each, sums, f)
             nx, ny, nz = frame[0], frame[1], frame[2]
-            sums[f, 9] = nx * outward[a, 0] + ny * outward[a, 1] + nz * outward[a, 2]
-            sums[f, 10] = nx * outward[b, 0] + ny * outward[b, 1] + nz * outward[b, 2]
-            sums[f, 11] = nx * outward[c, 0] + ny * outward[c, 1] + nz * outward[c, 2]
+            sums[f, 10] = nx * outward[a, 0] + ny * outward[a, 1] + nz * outward[a, 2]
+            sums[f, 11] = nx * outward[b, 0] + ny * outward[b, 1] + nz * outward[b, 2]
+            sums[f, 12] = nx * outward[c, 0] + ny * outward[c, 1] + nz * outward[c, 2]
         begin = end
 
 
@@ -131,14 +133,14 @@ def frame_of(vertices, a, b, c, scale):
 
 @njit(cache=True, nogil=True, forceinline=True, fastmath=ANY_ORDER)
 def add_up(x, y, z, frame, pool, lanes, each, sums, f):
-    """Fill the first nine of row `f` of `sums` for a triangle with its first corner at (x, y, z),
+    """Fill the first ten of row `f` of `sums` for a triangle with its first corner at (x, y, z),
     in voxels from the corner of the pool, of whose samples `each` stands for so many.
 
     A triangle without a normal faces no sample.
     """
     nx, ny, nz, ux, uy, uz, vx, vy, vz = frame
     within = np.float32(WITHIN)
-    number = su = sv = suu = suv = svv = sh = suh = svh = ZERO
+    number = su = sv = suu = suv = svv = sh = suh = svh = shh = ZERO
     for s in range(lanes):
         dx, dy, dz = pool[0, s] - x, pool[1, s] - y, pool[2, s] - z
         h = dx * nx + dy * ny + dz * nz
@@ -148,19 +150,20 @@ def add_up(x, y, z, frame, pool, lanes, each, sums, f):
         on = (abs(h) <= within) & (u >= ZERO) & (v >= ZERO) & (u + v <= ONE)
         on &= (cosine >= ALIGNED) & (pool[6, s] > GUESSED)
         one = each if on else ZERO
-        h *= one
+        up, vp, hp = u * one, v * one, h * one
         number += one
-        su += u * one
-        sv += v * one
-        suu += u * u * one
-        suv += u * v * one
-        svv += v * v * one
-        sh += h
-        suh += u * h
-        svh += v * h
+        su += up
+        sv += vp
+        suu += u * up
+        suv += u * vp
+        svv += v * vp
+        sh += hp
+        suh += u * hp
+        svh += v * hp
+        shh += h * hp
     sums[f, 0], sums[f, 1], sums[f, 2] = number, su, sv
     sums[f, 3], sums[f, 4], sums[f, 5] = suu, suv, svv
-    sums[f, 6], sums[f, 7], sums[f, 8] = sh, suh, svh
+    sums[f, 6], sums[f, 7], sums[f, 8], sums[f, 9] = sh, suh, svh, shh
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -189,18 +192,49 @@ def find_moves(faces, sums, damping, steps, moves):
             if number == ZERO:
                 continue
             a, b, c = faces[f, 0], faces[f, 1], faces[f, 2]
-            rise = moves[a] * sums[f, 9]
-            in_u, in_v = moves[b] * sums[f, 10] - rise, moves[c] * sums[f, 11] - rise
+            rise = moves[a] * sums[f, 10]
+            in_u, in_v = moves[b] * sums[f, 11] - rise, moves[c] * sums[f, 12] - rise
             u, v, uv = sums[f, 1], sums[f, 2], sums[f, 4]
             left = sums[f, 6] - rise * number - in_u * u - in_v * v
             left_u = sums[f, 7] - rise * u - in_u * sums[f, 3] - in_v * uv
             left_v = sums[f, 8] - rise * v - in_u * uv - in_v * sums[f, 5]
-            pull[a] += sums[f, 9] * (left - left_u - left_v)
-            pull[b] += sums[f, 10] * left_u
-            pull[c] += sums[f, 11] * left_v
+            pull[a] += sums[f, 10] * (left - left_u - left_v)
+            pull[b] += sums[f, 11] * left_u
+            pull[c] += sums[f, 12] * left_v
         for v in range(count):
             if weight[v]:
                 moves[v] += STEP * pull[v] / weight[v]
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def compare_moves(start, stop, faces, sums, moves, ratios):
+    """Fill `ratios` (G,) for groups [start, stop) of the `faces` (F, 3): the mean square of what
+    `moves` (V,) do at their vertices, times the samples there, over the mean square of the heights
+    that are left, see `find_moves`. It is inf where these are under `LEVEL`, nan without samples.
+
+    Samples that scatter about their triangles move each vertex by as much as the mean of as many
+    does; a surface that is not as the triangles are moves them farther than what is left tells.
+    """
+    for group in range(start, stop):
+        moved = left = samples = 0.0
+        begin, end = group * TOGETHER, min(group * TOGETHER + TOGETHER, len(faces))
+        for f in range(begin, end):
+            number = sums[f, 0]
+            if number == ZERO:
+                continue
+            p, q, r = moves[faces[f, 0]], moves[faces[f, 1]], moves[faces[f, 2]]
+            u, v, h, hu, hv = sums[f, 1], sums[f, 2], sums[f, 6], sums[f, 7], sums[f, 8]
+            moved += p * p * (number - u - v) + q * q * u + r * r * v
+            rise = p * sums[f, 10]
+            in_u, in_v = q * sums[f, 11] - rise, r * sums[f, 12] - rise
+            square = rise * rise * number + in_u * in_u * sums[f, 3] + in_v * in_v * sums[f, 5]
+            mixed = rise * (in_u * u + in_v * v) + in_u * in_v * sums[f, 4]
+            left += sums[f, 9] - 2 * (rise * h + in_u * hu + in_v * hv) + square + 2 * mixed
+            samples += number
+        if left > LEVEL * LEVEL * samples:
+            ratios[group] = 2 * moved / (end - begin) / (left / samples)
+        else:
+            ratios[group] = np.inf if samples else np.nan
 
 
 @njit(cache=True, nogil=True)
